@@ -1,0 +1,41 @@
+# Thin on purpose: each target is one command. `make help` lists them.
+.DEFAULT_GOAL := help
+SLIPWAY := .venv/bin/slipway
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/ready: pyproject.toml uv.lock tools/setup
+	@tools/setup
+
+.PHONY: up down status logs doctor test check format dev clean
+up: .venv/ready ## Set up everything and deploy the stack `local` on this machine
+	@$(SLIPWAY) up
+
+down: .venv/ready ## Destroy the stack `local` and stop everything that ran for it
+	@$(SLIPWAY) down
+
+status: .venv/ready ## What runs, and how healthy it is
+	@$(SLIPWAY) status
+
+logs: .venv/ready ## The app's log
+	@$(SLIPWAY) logs
+
+doctor: .venv/ready ## What this machine lacks, and the command that mends it
+	@$(SLIPWAY) doctor
+
+test: .venv/ready ## Lint, types and all tests, the end-to-end ones included
+	@tools/test
+
+check: .venv/ready ## Lint, formatting and types only
+	@tools/check
+
+format: .venv/ready ## Format the code and sort its imports
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+dev: .venv/ready ## Run the app alone, with reload, without any service
+	@.venv/bin/uvicorn app.main:app --reload --port 8000
+
+clean: down ## Take away the cache of images and downloads as well
+	@$(SLIPWAY) clean

@@ -1,0 +1,123 @@
+"""The `slipway` command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.errors import SlipwayError
+
+app = typer.Typer(
+    help="Deploy a FastAPI service to AWS, or to an AWS on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@app.command()
+def up() -> None:
+    """Deploy the stack `local` on this machine; sets up whatever is missing."""
+    from infra.local import environment
+
+    environment.up()
+
+
+@app.command()
+def down() -> None:
+    """Destroy the stack `local` and stop everything that ran for it."""
+    from infra.local import environment
+
+    environment.down()
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what runs in the stack `local`. Exits 1 when the app does not answer."""
+    from infra.local.session import open_session
+    from infra.local.status import read_status
+
+    found = read_status(open_session())
+    if as_json:
+        sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
+    else:
+        out.print(f"stack     {found.stack}")
+        out.print(f"url       {found.url or '-'}  {'answers' if found.answers else found.trouble}")
+        out.print(f"image     {found.image_digest or '-'}")
+        out.print(f"emulator  {found.emulator}")
+        table = Table("task", "health", "image digest")
+        for task in found.tasks:
+            table.add_row(task.id, task.health, task.image_digest)
+        out.print(table)
+        if found.not_emulated:
+            out.print("Kept in the state only, for the emulator has nothing like it:")
+            for urn in found.not_emulated:
+                out.print(f"  {urn}")
+    if not found.answers:
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    what: Annotated[str, typer.Argument(help="`app`, `emulator` or `docker`.")] = "app",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Show the log of the app, of the emulated AWS or of the Docker engine that was started here."""
+    from infra.local import logs as reader
+
+    reader.show(what, lines=lines, follow=follow)
+
+
+@app.command()
+def doctor() -> None:
+    """Check what this machine needs, and name the command that mends each thing that is missing."""
+    from infra.local.doctor import checks
+
+    found = checks()
+    for check in found:
+        mark = "[green]ok     [/green]" if check.ok else "[red]missing[/red]"
+        out.print(f"{mark} {check.name}: {check.found}")
+        if not check.ok:
+            out.print(f"        mend it with: {check.fix}")
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def env() -> None:
+    """Print the variables that make plain `pulumi` work on the stack `local`: eval "$(slipway env)"."""
+    from infra.local.session import open_session
+
+    sys.stdout.write(open_session().exports() + "\n")
+
+
+def main() -> None:
+    """Run the command; what a user can mend is told without a stack trace."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app(standalone_mode=True)
+    except SlipwayError as error:
+        errors.print(f"[red]error:[/red] {error.message}", markup=True)
+        if error.fix:
+            errors.print(f"[bold]what to do:[/bold] {error.fix}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Interrupted. Nothing is lost: the same command goes on from here.")
+        sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        errors.print(f"[red]error:[/red] {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The ECS cluster that an environment's services run in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+
+@dataclass(frozen=True)
+class ClusterArgs:
+    """Inputs of `Cluster`."""
+
+    container_insights: bool = True
+    """ECS.12; about 3 USD a month for each service's metrics."""
+
+
+class Cluster(pulumi.ComponentResource):
+    """An ECS cluster with the Fargate and Fargate Spot capacity providers. Free by itself."""
+
+    arn: pulumi.Output[str]
+    name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:cluster:Cluster", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        cluster = aws.ecs.Cluster(
+            f"{name}-cluster",
+            settings=[
+                {"name": "containerInsights", "value": "enabled" if args.container_insights else "disabled"}
+            ],
+            opts=child,
+        )
+        aws.ecs.ClusterCapacityProviders(
+            f"{name}-capacity",
+            cluster_name=cluster.name,
+            capacity_providers=["FARGATE", "FARGATE_SPOT"],
+            default_capacity_provider_strategies=[{"capacity_provider": "FARGATE", "weight": 1}],
+            opts=child,
+        )
+        self.arn = cluster.arn
+        self.name = cluster.name
+        self.register_outputs({"arn": self.arn})

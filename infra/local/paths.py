@@ -1,0 +1,26 @@
+"""Where the local AWS keeps things: per clone in `.slipway/`, per user in the cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository's root."""
+
+
+def cache_dir() -> Path:
+    """Downloads and builds that survive `make down`: SLIPWAY_CACHE, else the XDG cache folder."""
+    explicit = os.environ.get("SLIPWAY_CACHE")
+    base = Path(explicit) if explicit else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "slipway"
+    return _made(base.expanduser())
+
+
+def run_dir() -> Path:
+    """State of this clone's running environment: pid files, logs, Pulumi state (mode 0700)."""
+    return _made(Path(os.environ.get("SLIPWAY_RUN_DIR") or ROOT / ".slipway"))
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path

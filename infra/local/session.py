@@ -1,0 +1,86 @@
+"""What a command needs to talk to the local environment: the tools' paths and the environment variables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from infra.local.docker_engine import DockerEngine
+from infra.local.paths import run_dir
+from infra.local.provider.install import install as install_provider
+from infra.local.toolchain import Toolchain, ensure_pulumi
+
+STACK = "local"
+DEFAULT_PORT = 4566
+
+# The local stack's secrets open databases that exist on this machine's loopback only and go with `make down`.
+# The passphrase has to fit the salt in stacks/Pulumi.local.yaml, the same for everybody: it is no secret.
+PASSPHRASE = "local"  # noqa: S105
+
+
+def emulator_port() -> int:
+    """The port of the local AWS: SLIPWAY_PORT, else 4566 as every AWS emulator has it."""
+    return int(os.environ.get("SLIPWAY_PORT") or DEFAULT_PORT)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The variables that make plain `pulumi`, `aws` and boto3 work on the local environment."""
+
+    toolchain: Toolchain
+    variables: Mapping[str, str]
+
+    def environ(self) -> dict[str, str]:
+        """This process's environment with the variables set and what would lead to a real account removed."""
+        kept = {k: v for k, v in os.environ.items() if k not in ("AWS_PROFILE", "AWS_SESSION_TOKEN")}
+        return kept | dict(self.variables)
+
+    def exports(self) -> str:
+        """The variables for `eval` in a shell."""
+        lines = [f"export {key}={shlex.quote(value)}" for key, value in self.variables.items()]
+        return "\n".join(["unset AWS_PROFILE AWS_SESSION_TOKEN", *lines])
+
+
+def open_session(docker: DockerEngine | None = None) -> Session:
+    """Find the toolchain, place the local provider where the engine looks for it, and name the variables."""
+    toolchain = ensure_pulumi()
+    plugins = run_dir() / "bin"
+    plugins.mkdir(exist_ok=True)
+    install_provider(plugins)
+    home = run_dir() / "pulumi"
+    home.mkdir(exist_ok=True)
+    path = [str(plugins), *map(str, toolchain.path_entries), str(Path(sys.executable).parent)]
+    current = os.environ.get("PATH", "").split(os.pathsep)
+    variables = {
+        "PATH": os.pathsep.join([*path, *(entry for entry in current if entry not in path)]),
+        "PULUMI_HOME": str(home),
+        "PULUMI_BACKEND_URL": state_url(),
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{emulator_port()}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "SLIPWAY_RUN_DIR": str(run_dir()),
+    }
+    if docker:
+        variables["SLIPWAY_DOCKER"] = str(docker.client)
+    return Session(toolchain, variables)
+
+
+def state_dir() -> Path:
+    """Where the engine keeps the local stack's state."""
+    path = run_dir() / "state"
+    path.mkdir(exist_ok=True, mode=0o700)
+    return path
+
+
+def state_url() -> str:
+    """The backend URL of `state_dir`; the engine parses it as a URL, so a space has to be escaped."""
+    return "file://" + quote(str(state_dir()))
