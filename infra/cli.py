@@ -54,7 +54,9 @@ def status(as_json: Json = False) -> None:
         out.print(f"url       {found.url or '-'}  {'answers' if found.answers else found.trouble}")
         out.print(f"image     {found.image_digest or '-'}")
         out.print(f"emulator  {found.emulator}")
-        table = Table("task", "health", "image digest")
+        table = Table("task", "health", "image digest", box=None)
+        for column in table.columns:
+            column.overflow = "fold"
         for task in found.tasks:
             table.add_row(task.id, task.health, task.image_digest)
         out.print(table)
@@ -91,6 +93,14 @@ def doctor() -> None:
             out.print(f"        mend it with: {check.fix}")
     if not all(check.ok for check in found):
         raise typer.Exit(1)
+
+
+@app.command()
+def clean() -> None:
+    """Remove the caches: images built or stood in for here, the pulumi in the cache, downloads."""
+    from infra.local import clean
+
+    clean.clean()
 
 
 @app.command()

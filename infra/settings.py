@@ -112,10 +112,13 @@ class Settings(BaseModel):
         config = pulumi.Config(PROJECT)
         keys = [to_camel(name) for name in cls.model_fields]
         raw = {key: config.get(key) for key in keys}
-        return cls.load(
-            {key: _typed(value) for key, value in raw.items() if value is not None},
-            f"stacks/Pulumi.{pulumi.get_stack()}.yaml",
-        )
+        try:
+            return cls.load(
+                {key: _typed(value) for key, value in raw.items() if value is not None},
+                f"stacks/Pulumi.{pulumi.get_stack()}.yaml",
+            )
+        except SlipwayError as error:
+            raise pulumi.RunError(str(error)) from None  # what the engine shows without a stack trace
 
     @classmethod
     def from_files(cls, stack: str, root: Path = ROOT) -> Settings:

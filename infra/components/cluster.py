@@ -27,9 +27,7 @@ class Cluster(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         cluster = aws.ecs.Cluster(
             f"{name}-cluster",
-            settings=[
-                {"name": "containerInsights", "value": "enabled" if args.container_insights else "disabled"}
-            ],
+            settings=[{"name": "containerInsights", "value": "enabled" if args.container_insights else "disabled"}],
             opts=child,
         )
         aws.ecs.ClusterCapacityProviders(

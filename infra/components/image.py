@@ -53,9 +53,7 @@ class Image(pulumi.ComponentResource):
             dockerfile={"location": str(args.context / args.dockerfile)},
             build_args={"BASE_IMAGE": args.base_image},
             platforms=[
-                docker_build.Platform.LINUX_ARM64
-                if args.architecture == "ARM64"
-                else docker_build.Platform.LINUX_AMD64
+                docker_build.Platform.LINUX_ARM64 if args.architecture == "ARM64" else docker_build.Platform.LINUX_AMD64
             ],
             secrets=_ca_secret(),
             network=docker_build.NetworkMode(args.network),

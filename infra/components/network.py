@@ -127,9 +127,7 @@ class Network(pulumi.ComponentResource):
         gateways = []
         for zone in range(count):
             label = f"{name}-nat-{zone + 1}"
-            address = aws.ec2.Eip(
-                label, domain="vpc", tags={"Name": label}, opts=pulumi.ResourceOptions(parent=self)
-            )
+            address = aws.ec2.Eip(label, domain="vpc", tags={"Name": label}, opts=pulumi.ResourceOptions(parent=self))
             gateways.append(
                 aws.ec2.NatGateway(
                     label,
@@ -149,7 +147,4 @@ def subnet_cidrs(cidr: str, zones: int) -> dict[str, list[str]]:
     added without moving what is there.
     """
     blocks = [str(block) for block in ipaddress.IPv4Network(cidr).subnets(prefixlen_diff=4)]
-    return {
-        ring: blocks[start : start + zones]
-        for ring, start in (("public", 0), ("private", 4), ("isolated", 8))
-    }
+    return {ring: blocks[start : start + zones] for ring, start in (("public", 0), ("private", 4), ("isolated", 8))}

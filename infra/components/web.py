@@ -204,9 +204,7 @@ def _containers(args: WebArgs, logs: aws.cloudwatch.LogGroup) -> pulumi.Output[s
                 # Fargate has no tmpfs: a volume of the task's own is the writable place.
                 "mountPoints": [{"sourceVolume": "tmp", "containerPath": contract.SCRATCH_PATH}],
                 "portMappings": [{"containerPort": contract.WEB_PORT, "protocol": "tcp"}],
-                "environment": [
-                    {"name": key, "value": value} for key, value in sorted(args.environment.items())
-                ],
+                "environment": [{"name": key, "value": value} for key, value in sorted(args.environment.items())],
                 "healthCheck": {
                     "command": [
                         "CMD",
@@ -215,7 +213,7 @@ def _containers(args: WebArgs, logs: aws.cloudwatch.LogGroup) -> pulumi.Output[s
                         "import urllib.request as r; "
                         f"r.urlopen('http://127.0.0.1:{contract.WEB_PORT}{contract.LIVE_PATH}', timeout=2)",
                     ],
-                    "interval": 10,
+                    "interval": 5,
                     "timeout": 5,
                     "retries": 3,
                     "startPeriod": contract.START_GRACE_SECONDS,

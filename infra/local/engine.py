@@ -7,14 +7,21 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from typing import Any
 
+import psutil
+from botocore.exceptions import ClientError
+
 from infra.errors import SlipwayError
-from infra.local.paths import ROOT
+from infra.local.paths import ROOT, run_dir
 from infra.local.progress import console
-from infra.local.provider import not_emulated_types
+from infra.local.provider import journal, not_emulated_types
+from infra.local.provider.kind import Context, gone
+from infra.local.provider.types import TYPES
 from infra.local.session import STACK, Session, state_dir
 
+PROVIDER_SECONDS = 120
 CANCEL_SECONDS = 30
 """How long an interrupted engine may take to write its state down before it is killed."""
 
@@ -86,6 +93,7 @@ def discard_state() -> None:
         old = state.with_name("state.old")
         shutil.rmtree(old, ignore_errors=True)
         state.rename(old)
+    journal.clear()
 
 
 def recover(session: Session) -> None:
@@ -105,12 +113,46 @@ def recover(session: Session) -> None:
             )
     if locks:
         console.print("An engine was killed here: releasing its lock.")
+        _wait_for_provider()
         ask(session, "cancel", "--yes", "--stack", STACK)
-    _clear_pending(session)
-
-
-def _clear_pending(session: Session) -> None:
     state = json.loads(ask(session, "stack", "export", "--stack", STACK))
+    _clear_pending(session, state)
+    _delete_orphans(session, state)
+
+
+def _wait_for_provider() -> None:
+    """A provider that lost its engine still finishes what it was making, and notes it in its journal."""
+    deadline = time.monotonic() + PROVIDER_SECONDS
+    while time.monotonic() < deadline and any(map(_is_our_provider, psutil.process_iter())):
+        time.sleep(0.2)
+
+
+def _is_our_provider(process: psutil.Process) -> bool:
+    try:
+        mine = process.environ().get("SLIPWAY_RUN_DIR") == str(run_dir())
+        return mine and "infra.local.provider" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def _delete_orphans(session: Session, state: dict[str, Any]) -> None:
+    """Take away what a killed engine had made without writing it down; the next update makes it afresh."""
+    orphans = journal.orphans(state)
+    if not orphans:
+        return
+    os.environ.update(session.variables)
+    aws = Context()
+    for orphan in orphans:
+        console.print(f"  Deleting {orphan['type']} {orphan['id']}: made, but not in the state.")
+        try:
+            TYPES[orphan["type"]].delete(aws, orphan["id"], orphan["properties"])
+        except ClientError as error:
+            if not gone(error):
+                raise SlipwayError(f"It cannot be deleted: {error}", "make down, then make up") from None
+        journal.record("deleted", orphan["type"], orphan["id"], {})
+
+
+def _clear_pending(session: Session, state: dict[str, Any]) -> None:
     pending = state["deployment"].get("pending_operations") or []
     if not pending:
         return

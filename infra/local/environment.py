@@ -106,8 +106,7 @@ def _tell(status: Status, changed: bool, seconds: float) -> None:
     console.print()
     console.print("[bold green]Deployed.[/bold green]" if changed else "[bold]Nothing to change.[/bold]")
     console.print(
-        f"{seconds:.0f} s in all; the longest: "
-        + ", ".join(f"{title} {spent:.0f} s" for title, spent in slow)
+        f"{seconds:.0f} s in all; the longest: " + ", ".join(f"{title} {spent:.0f} s" for title, spent in slow)
     )
     console.print(f"\nThe app answers at [bold]{status.url}[/bold]")
     console.print(

@@ -49,12 +49,10 @@ class Session:
 def open_session(docker: DockerEngine | None = None) -> Session:
     """Find the toolchain, place the local provider where the engine looks for it, and name the variables."""
     toolchain = ensure_pulumi()
-    plugins = run_dir() / "bin"
-    plugins.mkdir(exist_ok=True)
-    install_provider(plugins)
     home = run_dir() / "pulumi"
     home.mkdir(exist_ok=True)
-    path = [str(plugins), *map(str, toolchain.path_entries), str(Path(sys.executable).parent)]
+    install_provider(home)
+    path = [*map(str, toolchain.path_entries), str(Path(sys.executable).parent)]
     current = os.environ.get("PATH", "").split(os.pathsep)
     variables = {
         "PATH": os.pathsep.join([*path, *(entry for entry in current if entry not in path)]),

@@ -1,0 +1,114 @@
+"""Errors: one exception for what a caller did wrong, and application/problem+json (RFC 9457) for every error."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from app.core.notes import notes_of
+
+PROBLEM_JSON = "application/problem+json"
+log = logging.getLogger("app.errors")
+
+
+class Problem(Exception):
+    """An answer other than success; services raise it, and one handler renders it.
+
+    `keeps_changes`: the request's transaction is committed all the same, because the refusal itself must be
+    remembered (a stolen refresh token revokes its family).
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        keeps_changes: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+        self.keeps_changes = keeps_changes
+
+
+class ProblemResponse(JSONResponse):
+    """An error's answer."""
+
+    media_type = PROBLEM_JSON
+
+
+def problem_response(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, Any]] | None = None,
+) -> ProblemResponse:
+    """Render one problem; `errors` lists the fields that did not validate."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "request_id": notes_of(request).request_id,
+    }
+    if errors is not None:
+        body["errors"] = list(errors)
+    return ProblemResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+async def _on_problem(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, Problem)  # noqa: S101 - Starlette's type for handlers is wider than what it calls
+    return problem_response(request, error.status, error.detail, headers=error.headers)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    # Without `input` and `ctx`: an answer must not echo a password that was too short.
+    errors = [{"loc": e["loc"], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    return problem_response(request, 422, "The request is not valid.", errors=errors)
+
+
+async def _on_database_away(request: Request, error: Exception) -> ProblemResponse:
+    """A database that cannot be reached, or is too busy, is a reason to try again and not an error of the app."""
+    if isinstance(error, DBAPIError) and not is_passing(error):
+        raise error
+    log.error("database unavailable", extra={"error": type(error).__name__, "cause": repr(error.__cause__)[:200]})
+    return problem_response(request, 503, "The database is not available; try again.", headers={"Retry-After": "1"})
+
+
+# SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention (shutdown, cancelled); 40001 and 40P01
+# are lost races, 55P03 is a lock that was not free in time.
+_PASSING = ("08", "53", "57", "40001", "40P01", "55P03")
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether the same request may succeed a moment later."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state.startswith(_PASSING) or "database is locked" in str(error.orig)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the app answer every error as a problem; what nobody foresaw is rendered by the request layer."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(DBAPIError, _on_database_away)
+    app.add_exception_handler(PoolTimeoutError, _on_database_away)
+    app.add_exception_handler(OSError, _on_database_away)  # asyncpg's refused connection

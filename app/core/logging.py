@@ -1,0 +1,86 @@
+"""Logs: one line an event, JSON in containers and readable text in a terminal, the same for every library.
+
+`logging.config.dictConfig` sends app, uvicorn, gunicorn, SQLAlchemy and Celery through one handler, so that one
+parser reads them all. What belongs to the request in hand comes from `request_context`.
+"""
+
+import json
+import logging
+import logging.config
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+# Fields of the request (or job) in hand; every line logged meanwhile carries them.
+request_context: ContextVar[dict[str, Any] | None] = ContextVar("request_context", default=None)
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """The request's fields, and what the caller passed as `extra`."""
+    extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+    return {**(request_context.get() or {}), **extra}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def __init__(self, release: str = "unknown") -> None:
+        super().__init__()
+        self.release = release
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render the record; values that JSON does not know become text."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            "release": self.release,
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """The same line for a person at a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level and event in columns, then the fields."""
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
+        line = f"{time} {record.levelname:<8} {record.getMessage():<24} {fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def logging_config(level: str, release: str = "unknown") -> dict[str, Any]:
+    """The dictConfig; gunicorn takes it as `logconfig_dict`, so its own lines have the same form."""
+    formatter = "text" if sys.stdout.isatty() else "json"
+    quiet = {"level": "WARNING", "propagate": True, "handlers": []}
+    through_root = {"level": "INFO", "propagate": True, "handlers": []}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter, "release": release}, "text": {"()": TextFormatter}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": formatter}
+        },
+        "root": {"level": level.upper(), "handlers": ["console"]},
+        "loggers": {
+            "gunicorn.error": through_root,
+            "uvicorn.error": through_root,
+            # The middleware writes one line a request with more in it, for less time.
+            "uvicorn.access": quiet,
+            "gunicorn.access": quiet,
+            "botocore": quiet,
+        },
+    }
+
+
+def configure_logging(level: str, release: str = "unknown") -> None:
+    """Take over the process's logging."""
+    logging.config.dictConfig(logging_config(level, release))

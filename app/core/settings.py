@@ -1,0 +1,190 @@
+"""Everything that the environment decides, read once: `Settings` is the app's whole contract with infrastructure.
+
+Values come from environment variables, or from `.env` on a laptop. With nothing set at all the app runs on SQLite
+and in memory. Outside `local` there is no default for anything secret or shared, and a missing or weak value stops
+the start with one list of all that is wrong (docs/app.md has the table of variables).
+"""
+
+import secrets
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL, make_url
+
+MINIMUM_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 for HMAC with SHA-256
+PLACEHOLDERS = ("changeme", "change-me", "secret", "password", "example", "placeholder")
+
+
+class Environment(StrEnum):
+    """The kind of stack that the app runs in."""
+
+    LOCAL = "local"
+    DEV = "dev"
+    STAGING = "staging"
+    PROD = "prod"
+    PREVIEW = "preview"
+
+
+# Comma-separated in the environment: the form that a person and a task definition can both write.
+Names = Annotated[list[str], NoDecode]
+
+
+class Settings(BaseSettings):
+    """One typed object; field names are the environment variables' names in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # a rejected password must not be printed with the reason
+    )
+
+    environment: Environment = Environment.LOCAL
+    release: str = "unknown"  # a git hash or an image digest; goes to logs, metrics and Sentry
+    log_level: str = "info"
+    web_concurrency: int = Field(default=1, ge=1)  # processes of this container that serve requests
+    drain_seconds: float = Field(default=0, ge=0)  # how long to serve on after SIGTERM while /readyz says 503
+
+    # Database: the parts, or one URL. Times are in seconds.
+    database_url: SecretStr | None = None
+    database_host: str | None = None
+    database_port: int = 5432
+    database_name: str = "app"
+    database_user: str = "app"
+    database_password: SecretStr | None = None
+    database_owner_user: str | None = None  # only the migration task gets the owner's credentials
+    database_owner_password: SecretStr | None = None
+    database_ssl_ca: str | None = None  # PEM text or a file's path; when set, certificate and name are verified
+    database_pool_size: int = Field(default=5, ge=1)
+    database_max_overflow: int = Field(default=5, ge=0)
+    database_pool_timeout: float = 3
+    database_connect_timeout: float = 3
+    database_statement_timeout: float = 5
+    database_lock_timeout: float = 2
+
+    # Redis: one URL, or the parts. Without either, cache and limits live in this process.
+    redis_url: SecretStr | None = None
+    redis_host: str | None = None
+    redis_port: int = 6379
+    redis_password: SecretStr | None = None
+    redis_tls: bool = False
+    redis_ssl_ca: str | None = None
+    redis_key_prefix: str = "slipway"
+    redis_timeout: float = 0.25  # a slow Redis must not be slower than the database behind it
+
+    # Security. Lifetimes are in seconds.
+    secret_key: SecretStr | None = None
+    access_token_lifetime: int = 15 * 60
+    refresh_token_lifetime: int = 14 * 24 * 3600
+    cors_origins: Names = []
+    trusted_hosts: Names = ["*"]  # names that the app answers to; `*.example.com` matches subdomains
+    max_body_bytes: int = 1024 * 1024
+    rate_limit_per_minute: int = Field(default=600, ge=1)
+    login_rate_limit_per_minute: int = Field(default=10, ge=1)
+
+    cache_ttl: int = Field(default=30, ge=0)  # seconds; 0 switches the response cache off
+
+    # Jobs and exports. Without a queue, jobs run in this process; without a bucket, files go to the database.
+    jobs_queue_url: str | None = None
+    exports_bucket: str | None = None
+    aws_region: str = "us-east-1"
+    aws_endpoint_url: str | None = None
+
+    sentry_dsn: SecretStr | None = None
+    metrics_port: int | None = None  # never routed by the load balancer; gunicorn's default is 9102
+
+    @field_validator("cors_origins", "trusted_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.lower() not in ("debug", "info", "warning", "error", "critical"):
+            raise ValueError("use debug, info, warning, error or critical")
+        return value.lower()
+
+    @model_validator(mode="after")
+    def _fit_for_environment(self) -> Self:
+        problems = list(self._problems())
+        if problems:
+            raise ValueError("; ".join(problems))
+        if self.secret_key is None:
+            # A laptop without settings: tokens are valid until the process ends.
+            self.secret_key = SecretStr(secrets.token_urlsafe(48))
+        return self
+
+    def _problems(self) -> list[str]:
+        """All that is missing or weak, each with the variable to set."""
+        found: list[str] = []
+        if "*" in self.cors_origins:
+            found.append("CORS_ORIGINS must list origins: '*' would let any site use a visitor's credentials")
+        if self.secret_key is not None:
+            key = self.secret_key.get_secret_value()
+            if len(key.encode()) < MINIMUM_SECRET_LENGTH or len(set(key)) < 10:
+                found.append(f"SECRET_KEY must have at least {MINIMUM_SECRET_LENGTH} random bytes")
+            elif any(word in key.lower() for word in PLACEHOLDERS):
+                found.append("SECRET_KEY is a placeholder")
+        if self.environment is Environment.LOCAL:
+            return found
+        if self.secret_key is None:
+            found.append("SECRET_KEY is missing")
+        if self.database_url is None and self.database_host is None:
+            found.append("DATABASE_HOST (or DATABASE_URL) is missing")
+        elif not self.on_postgres:
+            found.append("DATABASE_URL must be Postgres: SQLite is for a laptop")
+        if self.database_host is not None and not (self.database_password or self.database_owner_password):
+            found.append("DATABASE_PASSWORD is missing")
+        if self.redis_url is None and self.redis_host is None:
+            found.append("REDIS_URL (or REDIS_HOST) is missing: processes could not share limits")
+        return found
+
+    @property
+    def url(self) -> URL:
+        """Where the database is, for the app's own role."""
+        if self.database_host is not None:
+            return URL.create(
+                "postgresql+asyncpg",
+                username=self.database_user,
+                password=self.database_password.get_secret_value() if self.database_password else None,
+                host=self.database_host,
+                port=self.database_port,
+                database=self.database_name,
+            )
+        if self.database_url is None:
+            return make_url(f"sqlite+aiosqlite:///{Path('slipway.db').resolve()}")
+        url = make_url(self.database_url.get_secret_value())
+        drivers = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+        return url.set(drivername=drivers.get(url.drivername, url.drivername))
+
+    @property
+    def owner_url(self) -> URL:
+        """Where the database is, for the schema's owner; the app's own role when there is no separate owner."""
+        if self.database_owner_user is None:
+            return self.url
+        password = self.database_owner_password
+        return self.url.set(
+            username=self.database_owner_user, password=password.get_secret_value() if password else None
+        )
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the database is Postgres; otherwise it is SQLite."""
+        return self.url.get_backend_name() == "postgresql"
+
+    @property
+    def signing_key(self) -> str:
+        """The key that signs access tokens."""
+        assert self.secret_key is not None  # noqa: S101 - the validator above set it
+        return self.secret_key.get_secret_value()
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The process's settings."""
+    return Settings()

@@ -1,0 +1,28 @@
+"""How gunicorn runs the app in production: `gunicorn -c app/gunicorn.conf.py app.main:app`.
+
+The time-outs form a chain with the load balancer and ECS (docs/app.md, "Time-outs"); the infrastructure's tests
+compare both sides, so change a number here only together with them.
+"""
+
+import os
+
+from app.core.logging import logging_config
+
+os.environ.setdefault("WEB_CONCURRENCY", "4")  # the workers read it too
+
+bind = "0.0.0.0:8000"
+worker_class = "uvicorn_worker.UvicornWorker"
+workers = int(os.environ["WEB_CONCURRENCY"])
+loglevel = os.environ.get("LOG_LEVEL", "info").lower()
+logconfig_dict = logging_config(loglevel, os.environ.get("RELEASE", "unknown"))
+
+# Longer than the load balancer's idle time-out (60 s): a connection is never closed by the side that serves it,
+# which the load balancer would report as a 502.
+keepalive = 75
+# How long requests in flight may take after SIGTERM; shorter than the container's stopTimeout.
+graceful_timeout = 30
+timeout = 60
+
+# The root file system is read-only: heartbeats go to memory, and there is no control socket.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+control_socket_disable = True

@@ -1,0 +1,67 @@
+"""The emulator's process: ministack with this package's behaviours, on loopback and Docker's bridge only."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import sys
+
+
+def main() -> None:
+    """Serve until SIGTERM, then take away every container and volume that was made for a client."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--bridge", required=True, help="this machine's address on Docker's default bridge")
+    arguments = parser.parse_args()
+    # ministack reads its settings when it is imported. HOSTNAME would be taken for a container's id.
+    os.environ.pop("HOSTNAME", None)
+    os.environ |= {
+        "GATEWAY_PORT": str(arguments.port),
+        "SLIPWAY_BRIDGE": arguments.bridge,
+        "MINISTACK_HOST": "host.docker.internal",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    os.environ.pop("AWS_ENDPOINT_URL", None)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    from infra.local.emulator import cleanup, services
+
+    services.install()
+    config = Config()
+    config.bind = [f"127.0.0.1:{arguments.port}", f"{arguments.bridge}:{arguments.port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+
+    async def run() -> None:
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+
+        async def trigger() -> None:
+            await ended.wait()
+
+        await serve(app, config, shutdown_trigger=trigger)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
+    cleanup.remove_all(arguments.port)
+    os._exit(0)  # ministack's threads would hold up a normal exit
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Target health from real checks, and draining for the deregistration delay.
+
+AWS's rules that a deployment depends on: a new target is `initial` and gets no traffic until its first success;
+`UnhealthyThresholdCount` failures in a row make it `unhealthy`, `HealthyThresholdCount` successes `healthy` again; a
+deregistered target is `draining` for the target group's deregistration delay.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.services import alb
+
+TICK_SECONDS = 0.2
+FIRST_CHECK_SECONDS = 1.0
+"""AWS's checkers, many of them, reach a new target within a second or two, whatever the interval is."""
+CHECKERS = 8
+
+Key = tuple[str, str, int]
+"""Target group ARN, address, port."""
+
+
+@dataclass
+class Target:
+    """One registered target and what its checks said."""
+
+    state: str = "initial"
+    reason: str = "Elb.RegistrationInProgress"
+    successes: int = 0
+    failures: int = 0
+    due: float = 0.0
+    running: Future[str] | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    def record(self, trouble: str, healthy_threshold: int, unhealthy_threshold: int) -> None:
+        """Count one check; `trouble` is empty when it succeeded."""
+        if trouble:
+            self.failures, self.successes = self.failures + 1, 0
+            if self.failures >= unhealthy_threshold:
+                self.state, self.reason = "unhealthy", trouble
+        else:
+            self.successes, self.failures = self.successes + 1, 0
+            if self.state == "initial" or self.successes >= healthy_threshold:
+                self.state, self.reason = "healthy", ""
+
+
+class Checker:
+    """Checks every target of every target group, as often as the group says."""
+
+    def __init__(self) -> None:
+        self.targets: dict[Key, Target] = {}
+        self.draining: dict[Key, float] = {}
+        """When the draining of each deregistered target ends."""
+        self._pool = ThreadPoolExecutor(CHECKERS, thread_name_prefix="alb-health")
+
+    def start(self) -> None:
+        """Check for as long as this process lives."""
+        threading.Thread(target=self._loop, daemon=True, name="alb-health").start()
+
+    def state(self, group: str, address: str, port: int) -> str:
+        """The target's state as DescribeTargetHealth names it; `unused` for one that is not registered."""
+        key = (group, address, port)
+        if key in self.targets:
+            return self.targets[key].state
+        return "draining" if key in self.draining else "unused"
+
+    def healthy(self, group: str, address: str, port: int) -> bool:
+        """Whether the load balancer would send a request there; always so without health checks."""
+        found = _groups().get(group)
+        if found is None:
+            return False
+        return not _checked(found) or self.state(group, address, port) == "healthy"
+
+    def drain(self, group: str, address: str, port: int) -> None:
+        """Begin draining a target that is deregistered."""
+        key = (group, address, port)
+        if self.targets.pop(key, None) is not None:
+            self.draining[key] = time.monotonic() + deregistration_delay(group)
+
+    def _loop(self) -> None:
+        while True:
+            time.sleep(TICK_SECONDS)
+            try:
+                self.tick()
+            except RuntimeError:  # a dictionary of ministack's changed while it was read: the next tick sees it
+                continue
+
+    def tick(self) -> None:
+        """Notice new and gone targets, collect answers, and send the checks that are due."""
+        now = time.monotonic()
+        for key in [key for key, end in self.draining.items() if end <= now]:
+            self.draining.pop(key, None)
+        live: set[Key] = set()
+        for arn, group in _groups().items():
+            for address, port in registered(arn):
+                key = (arn, address, port)
+                live.add(key)
+                target = self.targets.setdefault(key, Target())
+                if _checked(group):
+                    self._check(key, target, group, now)
+                else:
+                    target.state, target.reason = "healthy", ""
+        for key in set(self.targets) - live:
+            self.drain(*key)
+
+    def _check(self, key: Key, target: Target, group: dict[str, Any], now: float) -> None:
+        if target.running is not None:
+            if not target.running.done():
+                return
+            trouble = target.running.result()
+            target.running = None
+            target.record(trouble, group["HealthyThresholdCount"], group["UnhealthyThresholdCount"])
+            interval = group["HealthCheckIntervalSeconds"]
+            target.due = now + (min(interval, FIRST_CHECK_SECONDS) if target.state == "initial" else interval)
+        if now >= target.due:
+            target.running = self._pool.submit(probe, key[1], key[2], group)
+
+
+def probe(address: str, port: int, group: dict[str, Any]) -> str:
+    """Send one health check, and return AWS's code of why it failed; empty when it succeeded."""
+    chosen = group.get("HealthCheckPort", "traffic-port")
+    number = port if chosen == "traffic-port" else int(chosen)
+    connection = http.client.HTTPConnection(address, number, timeout=group["HealthCheckTimeoutSeconds"])
+    try:
+        connection.request("GET", group["HealthCheckPath"], headers={"User-Agent": "ELB-HealthChecker/2.0"})
+        status = connection.getresponse().status
+    except TimeoutError:
+        return "Target.Timeout"
+    except (OSError, http.client.HTTPException):
+        return "Target.FailedHealthChecks"
+    finally:
+        connection.close()
+    matcher = (group.get("Matcher") or {}).get("HttpCode", "200")
+    return "" if _matches(status, matcher) else "Target.ResponseCodeMismatch"
+
+
+def _matches(status: int, matcher: str) -> bool:
+    """Whether a status is in a matcher like `200`, `200,302` or `200-299`."""
+    for part in matcher.split(","):
+        low, _, high = part.strip().partition("-")
+        if int(low) <= status <= int(high or low):
+            return True
+    return False
+
+
+def registered(arn: str) -> list[tuple[str, int]]:
+    """The targets registered in a group, as address and port."""
+    account, region = _scope(arn)
+    group = alb._tgs.get_scoped(account, region, arn)
+    default = int((group or {}).get("Port") or 80)
+    found = alb._targets.get_scoped(account, region, arn) or []
+    return [(str(target["Id"]), int(target.get("Port") or default)) for target in list(found)]
+
+
+def deregistration_delay(arn: str) -> float:
+    """Seconds that a deregistered target drains; AWS's default is 300."""
+    for attribute in alb._tg_attrs.get_scoped(*_scope(arn), arn) or []:
+        if attribute["Key"] == "deregistration_delay.timeout_seconds":
+            return float(attribute["Value"])
+    return 300.0
+
+
+def _groups() -> dict[str, dict[str, Any]]:
+    return {
+        arn: group for (_, _, arn), group in list(alb._tgs.all_items()) if group.get("TargetType") in ("ip", "instance")
+    }
+
+
+def _checked(group: dict[str, Any]) -> bool:
+    return bool(group.get("HealthCheckEnabled", True))
+
+
+def _scope(arn: str) -> tuple[str, str]:
+    parts = arn.split(":")
+    return parts[4], parts[3]
+
+
+checker = Checker()

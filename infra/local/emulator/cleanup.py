@@ -1,0 +1,34 @@
+"""Taking away what an emulator made in Docker: by its label, so that a killed one's are found as well."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import docker.errors
+from docker.models.containers import Container
+
+import docker
+from infra.local.emulator.labels import EMULATOR_LABEL
+
+
+def remove_all(port: int) -> tuple[int, int]:
+    """Remove the containers and volumes of the emulator of `port`; how many there were of each."""
+    client = docker.from_env(timeout=150)
+    mine: dict[str, str | list[str] | bool] = {"label": f"{EMULATOR_LABEL}={port}"}
+    containers = client.containers.list(all=True, filters=mine, ignore_removed=True)
+
+    def remove(container: Container) -> None:
+        try:
+            container.remove(force=True, v=True)
+        except docker.errors.NotFound:
+            pass
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # its removal is already in progress
+                raise
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remove, containers))
+    volumes = client.volumes.list(filters=mine)
+    for volume in volumes:
+        volume.remove(force=True)
+    return len(containers), len(volumes)

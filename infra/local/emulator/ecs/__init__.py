@@ -1,0 +1,1 @@
+"""ECS with real containers: ministack keeps the API, this package runs tasks and services."""

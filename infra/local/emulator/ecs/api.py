@@ -1,0 +1,66 @@
+"""The calls of ECS's API that this package answers in place of ministack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.services import ecs
+
+from infra.local.emulator.ecs import scheduler, tasks
+from infra.local.emulator.ecs.containers import unsupported
+
+
+def install() -> None:
+    """Put the task runner and the scheduler in the place of ministack's."""
+    ecs._run_task_worker = tasks.begin
+    ecs._reconcile_service_tasks = scheduler.reconcile
+    ecs._ensure_ecs_reaper_thread = lambda: None
+    ecs._maybe_mark_stopped = lambda *_: None
+    replaced = {
+        "StopTask": _stop_task,
+        "DeleteService": _delete_service,
+        "RegisterTaskDefinition": _register_task_definition,
+    }
+    ecs._ACTION_MAP.update(replaced)
+    scheduler.start()
+
+
+_ministack_register = ecs._register_task_definition
+
+
+def _register_task_definition(data: dict[str, Any]) -> Any:
+    """Refuse what would be ignored, rather than run something else than was asked for."""
+    for container in data.get("containerDefinitions", []):
+        beyond = unsupported(container)
+        if beyond:
+            names = ", ".join(beyond)
+            return _error("ClientException", f"The local ECS has no {names} (container {container['name']}).")
+    return _ministack_register(data)
+
+
+def _stop_task(data: dict[str, Any]) -> Any:
+    cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+    task = ecs._resolve_task(data.get("task", ""), cluster)
+    if not task:
+        return _error("InvalidParameterException", "The referenced task was not found.")
+    run = tasks.runs.get(task["taskArn"])
+    if run and task["lastStatus"] != "STOPPED":
+        run.stop(data.get("reason") or "Task stopped by user", "UserInitiated")
+    return ecs.json_response({"task": ecs._sanitize(task)})
+
+
+def _delete_service(data: dict[str, Any]) -> Any:
+    """AWS answers at once with a service that drains; it is INACTIVE when its last task has stopped."""
+    cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+    name, _ = ecs._resolve_service_ref(data.get("service", "")) or ("", None)
+    service = ecs._services.get(f"{cluster}/{name}")
+    if not service or service["status"] == "INACTIVE":
+        return _error("ServiceNotFoundException", "Service not found.")
+    if service.get("desiredCount", 0) > 0 and not data.get("force"):
+        return _error("InvalidParameterException", "The service cannot be stopped while it is scaled above 0.")
+    service["status"], service["desiredCount"] = "DRAINING", 0
+    return ecs.json_response({"service": ecs._sanitize(service)})
+
+
+def _error(code: str, message: str) -> Any:
+    return ecs.error_response_json(code, message, 400)

@@ -1,0 +1,59 @@
+"""What differs between two sets of inputs, and what a refresh found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.local.provider.kind import Kind, Properties
+
+
+def changed(kind: Kind, old: Properties, new: Properties) -> list[str]:
+    """The inputs that differ, in alphabetical order."""
+    names = (set(old) | set(new)) - kind.uncompared - {"__defaults"}
+    return sorted(name for name in names if old.get(name) != new.get(name))
+
+
+def as_written(written: Any, actual: Any) -> Any:
+    """`actual` in the form in which the program wrote it, so that only a real difference remains.
+
+    AWS adds defaults, sorts lists and reformats JSON documents: none of that is drift.
+    """
+    if isinstance(written, dict) and isinstance(actual, dict):
+        return {key: as_written(value, actual.get(key)) for key, value in written.items()}
+    if isinstance(written, list) and isinstance(actual, list):
+        return _list_as_written(written, actual)
+    if isinstance(written, str) and isinstance(actual, str) and written != actual:
+        return written if _same_json(written, actual) else actual
+    if isinstance(written, str) and isinstance(actual, int | float | bool) and written == _text(actual):
+        return written
+    if written in (False, 0, "", [], {}) and actual is None:
+        return written
+    return actual
+
+
+def _list_as_written(written: list[Any], actual: list[Any]) -> list[Any]:
+    if len(written) != len(actual):
+        return actual
+    pairwise = [as_written(left, right) for left, right in zip(written, actual, strict=True)]
+    if pairwise == written:
+        return written
+    rest = list(actual)
+    for item in written:
+        match = next((other for other in rest if as_written(item, other) == item), None)
+        if match is None:
+            return actual
+        rest.remove(match)
+    return written
+
+
+def _same_json(left: str, right: str) -> bool:
+    try:
+        one, other = json.loads(left), json.loads(right)
+    except ValueError:
+        return False
+    return bool(as_written(one, other) == one)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

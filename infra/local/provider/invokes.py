@@ -1,0 +1,48 @@
+"""The functions of the AWS provider that the program calls."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+from infra.local.provider.kind import Context, Properties
+
+Function = Callable[[Context, Properties], Properties]
+
+
+def _zones(aws: Context, given: Properties) -> Properties:
+    names = [f"{aws.region}{letter}" for letter in "abc"]
+    return {"id": aws.region, "names": names, "zoneIds": names, "groupNames": [aws.region]}
+
+
+def _region(aws: Context, given: Properties) -> Properties:
+    return {"id": aws.region, "region": aws.region, "name": aws.region, "endpoint": f"ec2.{aws.region}.amazonaws.com"}
+
+
+def _caller(aws: Context, given: Properties) -> Properties:
+    return {"id": aws.account, "accountId": aws.account, "arn": f"arn:aws:iam::{aws.account}:root", "userId": "local"}
+
+
+def _partition(aws: Context, given: Properties) -> Properties:
+    return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+
+
+def _registry_token(aws: Context, given: Properties) -> Properties:
+    """The local registry takes any password."""
+    return {
+        "id": aws.region,
+        "userName": "AWS",
+        "password": "local",
+        "authorizationToken": base64.b64encode(b"AWS:local").decode(),
+        "proxyEndpoint": f"http://localhost:{aws.port}",
+        "expiresAt": "",
+    }
+
+
+INVOKES: dict[str, Function] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry_token,
+}
