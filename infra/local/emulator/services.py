@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
+from infra.local.emulator import host, rds
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -17,13 +19,27 @@ def install() -> None:
     """Once, before the first request."""
     container_reaper.own_labels = _labelled(container_reaper.own_labels)
     ssm.resolve_parameter_value = _decrypted(ssm.resolve_parameter_value)
+    ContainerCollection.run = _published_narrowly(ContainerCollection.run)  # type: ignore[method-assign]  # a patch
     routing.install()
     api.install()
+    rds.install()
 
 
 def _labelled(original: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:
     """What ministack itself starts (databases, caches) carries our label too, so that it is cleaned up with ours."""
     return lambda service, **extra: original(service, **extra) | labels()
+
+
+def _published_narrowly(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A database's port is published on loopback and on Docker's bridge, not on every address of this machine."""
+
+    def run(self: ContainerCollection, *arguments: Any, **options: Any) -> Any:
+        ports = options.get("ports") or {}
+        addresses = ("127.0.0.1", host.bridge())
+        narrow = {k: [(a, p) for a in addresses] if isinstance(p, int) else p for k, p in ports.items()}
+        return original(self, *arguments, **options | ({"ports": narrow} if narrow else {}))
+
+    return run
 
 
 def _decrypted(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -103,6 +103,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             given["__defaults"] = [kind.named[0]]
         if kind.taggable:
             given["tagsAll"] = {**self.default_tags, **(given.get("tags") or {})}
+            hidden |= {"tagsAll"} & {f"{name}All" for name in hidden}
         try:
             given = kind.prepare(self.aws, given)
         except (Refused, SlipwayError) as refusal:

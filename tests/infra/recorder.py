@@ -1,0 +1,94 @@
+"""Runs components without an engine and records every request to register a resource, with its options."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.stack import run_pulumi_func
+
+OUTPUTS = {
+    "aws:ec2/vpc:Vpc": {"arn": "arn:aws:ec2:::vpc"},
+    "aws:ecr/repository:Repository": {"repositoryUrl": "registry/app", "arn": "arn:aws:ecr:::repository"},
+    "docker-build:index:Image": {"digest": "sha256:abc", "ref": "registry/app:tag@sha256:abc"},
+    "aws:lb/loadBalancer:LoadBalancer": {"dnsName": "lb.example", "zoneId": "Z1", "arnSuffix": "app/lb/1"},
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the program asked for it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    parent: str
+    """The parent's name; empty below the stack."""
+    protect: bool
+    secret_outputs: tuple[str, ...]
+
+
+class Mocks(pulumi.runtime.Mocks):
+    """Echoes the inputs, with an id and an ARN made from the name."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        outputs = {"arn": f"arn:aws:mock:::{args.name}", "name": args.name}
+        return f"{args.name}-id", outputs | OUTPUTS.get(args.typ, {}) | dict(args.inputs)
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        answers: dict[str, dict[str, Any]] = {
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["z-a", "z-b", "z-c"]},
+            "aws:index/getRegion:getRegion": {"region": "eu-central-1", "name": "eu-central-1"},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012"},
+            "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "p"},
+        }
+        return answers[args.token]
+
+
+class Monitor(mocks.MockMonitor):
+    """Keeps the requests: mocks alone see neither parent nor protection."""
+
+    def __init__(self) -> None:
+        super().__init__(Mocks())
+        self.found: list[Registered] = []
+
+    def RegisterResource(self, request: Any) -> Any:
+        self.found.append(
+            Registered(
+                type=request.type,
+                name=request.name,
+                inputs=rpc.deserialize_properties(request.object),
+                parent=request.parent.rsplit("::", 1)[-1],
+                protect=request.protect,
+                secret_outputs=tuple(request.additionalSecretOutputs),
+            )
+        )
+        return super().RegisterResource(request)
+
+
+def record(build: Callable[[], Any]) -> list[Registered]:
+    """Everything that `build` registers, in order. In a thread of its own, for the SDK keeps state by context."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_record, build).result()
+
+
+def _record(build: Callable[[], Any]) -> list[Registered]:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    monitor = Monitor()
+    try:
+        mocks.set_mocks(Mocks(), project="slipway", stack="test", preview=False, monitor=monitor)
+        loop.run_until_complete(run_pulumi_func(lambda: build() and None))
+    finally:
+        loop.close()
+    return monitor.found
+
+
+def of(found: list[Registered], kind: str) -> list[Registered]:
+    """The resources of a type."""
+    return [resource for resource in found if resource.type == kind]

@@ -1,0 +1,57 @@
+"""The network: addresses, ways out, and what is closed."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from infra.components.network import Nat, Network, NetworkArgs, subnet_cidrs
+from tests.infra.recorder import Registered, of, record
+
+
+def network(nat: Nat = "one", zones: int = 2) -> list[Registered]:
+    return record(lambda: Network("n", NetworkArgs(cidr="10.20.0.0/16", zones=zones, nat=nat)))
+
+
+@pytest.mark.parametrize("zones", [2, 3])
+def test_subnets_do_not_overlap_and_lie_in_the_vpc(zones: int) -> None:
+    blocks = [ipaddress.ip_network(b) for ring in subnet_cidrs("10.20.0.0/16", zones).values() for b in ring]
+    assert len(blocks) == 3 * zones
+    assert all(block.subnet_of(ipaddress.ip_network("10.20.0.0/16")) for block in blocks)  # type: ignore[arg-type]
+    assert not any(a.overlaps(b) for i, a in enumerate(blocks) for b in blocks[i + 1 :])
+
+
+def test_a_third_zone_moves_no_subnet_of_the_first_two() -> None:
+    two, three = subnet_cidrs("10.20.0.0/16", 2), subnet_cidrs("10.20.0.0/16", 3)
+    assert all(three[ring][:2] == blocks for ring, blocks in two.items())
+
+
+@pytest.mark.parametrize(("nat", "gateways"), [("none", 0), ("one", 1), ("per-zone", 2)])
+def test_nat_gateways_as_asked(nat: Nat, gateways: int) -> None:
+    found = network(nat)
+    assert len(of(found, "aws:ec2/natGateway:NatGateway")) == gateways
+    routes = [r for r in of(found, "aws:ec2/route:Route") if "natGatewayId" in r.inputs]
+    assert len(routes) == (2 if gateways else 0)
+
+
+def test_the_isolated_ring_has_no_way_out() -> None:
+    routes = of(network(), "aws:ec2/route:Route")
+    assert not [route for route in routes if "isolated" in route.name]
+
+
+def test_the_default_security_group_is_empty() -> None:
+    (group,) = of(network(), "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
+    assert group.inputs["ingress"] == []
+    assert group.inputs["egress"] == []
+
+
+def test_no_subnet_gives_public_addresses() -> None:
+    subnets = of(network(), "aws:ec2/subnet:Subnet")
+    assert len(subnets) == 6
+    assert not any(subnet.inputs["mapPublicIpOnLaunch"] for subnet in subnets)
+
+
+def test_every_child_has_the_component_as_its_parent() -> None:
+    found = network()
+    assert {r.parent for r in found if r.type != "slipway:network:Network" and r.type.startswith("aws:")} == {"n"}

@@ -1,0 +1,85 @@
+"""The web service: what the task definition and the service promise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from infra import contract
+from infra.components.cluster import Cluster, ClusterArgs
+from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
+from infra.components.network import Network, NetworkArgs
+from infra.components.registry import Registry, RegistryArgs
+from infra.components.web import Web, WebArgs
+from tests.infra.recorder import Registered, of, record
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def build() -> None:
+    network = Network("n", NetworkArgs(cidr="10.20.0.0/16"))
+    Web(
+        "w",
+        WebArgs(
+            network=network,
+            load_balancer=LoadBalancer("lb", LoadBalancerArgs(network=network)),
+            cluster=Cluster("c", ClusterArgs()),
+            registry=Registry("r", RegistryArgs()),
+            image="registry/app@sha256:abc",
+            environment=contract.web_environment("dev", cpu=1024, trusted_proxies=network.public_cidrs),
+        ),
+    )
+
+
+def found() -> list[Registered]:
+    return record(build)
+
+
+def container(resources: list[Registered]) -> dict[str, Any]:
+    (definition,) = of(resources, "aws:ecs/taskDefinition:TaskDefinition")
+    (only,) = json.loads(definition.inputs["containerDefinitions"])
+    return dict(only)
+
+
+def test_the_container_meets_the_ecs_controls() -> None:
+    web = container(found())
+    assert web["readonlyRootFilesystem"]  # ECS.5
+    assert not web["privileged"]  # ECS.4
+    assert web["user"] == contract.APP_USER  # ECS.20
+    assert web["logConfiguration"]["logDriver"] == "awslogs"  # ECS.9
+    assert web["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
+    assert web["image"].startswith("registry/app@sha256:")
+
+
+def test_no_variable_looks_like_a_secret() -> None:  # ECS.8
+    names = [pair["name"] for pair in container(found())["environment"]]
+    assert not [name for name in names if any(word in name for word in ("KEY", "PASSWORD", "TOKEN", "DSN"))]
+
+
+def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
+    (service,) = of(found(), "aws:ecs/service:Service")
+    assert service.inputs["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
+    assert service.inputs["deploymentMinimumHealthyPercent"] == 100
+    assert service.inputs["networkConfiguration"]["assignPublicIp"] is False  # ECS.2
+    assert service.inputs["waitForSteadyState"]
+
+
+def test_only_the_load_balancer_reaches_the_tasks_and_only_on_their_port() -> None:
+    rules = [r.inputs for r in of(found(), "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")]
+    to_web = [r for r in rules if r["securityGroupId"] == "w-web-id"]
+    assert [(r["referencedSecurityGroupId"], r["fromPort"], r["toPort"]) for r in to_web] == [("lb-lb-id", 8000, 8000)]
+    assert all(rule["description"] for rule in rules)
+
+
+def test_the_two_roles_differ_and_no_statement_is_wider_than_it_has_to_be() -> None:  # CKV_AWS_249
+    resources = found()
+    (definition,) = of(resources, "aws:ecs/taskDefinition:TaskDefinition")
+    assert definition.inputs["executionRoleArn"] != definition.inputs["taskRoleArn"]
+    policies = [json.loads(p.inputs["policy"]) for p in of(resources, "aws:iam/rolePolicy:RolePolicy")]
+    everywhere = [s["Action"] for p in policies for s in p["Statement"] if s["Resource"] == "*"]
+    assert everywhere == ["ecr:GetAuthorizationToken"]
+
+
+def test_the_image_runs_as_the_user_that_the_task_definition_names() -> None:
+    assert f"USER {contract.APP_USER}" in (ROOT / "docker/app/Dockerfile").read_text()

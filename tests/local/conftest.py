@@ -1,0 +1,82 @@
+"""A local AWS of the tests' own: the emulator on a free port, beside whatever else runs here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+import docker
+from infra.local.base_images import ensure_base
+from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
+from infra.local.emulator import process
+
+BASE_IMAGE = "python:3.11-slim"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Emulator]:
+    """A running emulator, stopped at the end with everything that it made."""
+    before = {key: os.environ.get(key) for key in ("SLIPWAY_RUN_DIR", "AWS_ENDPOINT_URL")}
+    os.environ["SLIPWAY_RUN_DIR"] = str(tmp_path_factory.mktemp("run"))
+    engine = ensure_docker()
+    ensure_base(BASE_IMAGE)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    running = process.start(port, engine.bridge_address)
+    os.environ["AWS_ENDPOINT_URL"] = running.endpoint
+    try:
+        yield running
+    finally:
+        process.stop()
+        stop_docker_if_ours()
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+@pytest.fixture(scope="module")
+def aws(emulator: process.Emulator) -> Callable[[str], Any]:
+    """A boto3 client of a service."""
+
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=emulator.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+        )
+
+    return client
+
+
+@pytest.fixture(scope="module")
+def engine(emulator: process.Emulator) -> Any:
+    """The Docker engine's client."""
+    return docker.from_env()
+
+
+def until(done: Callable[[], Any], seconds: float = 60) -> Any:
+    """Ask until the answer is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = done()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.2)
+
+
+def source(name: str) -> str:
+    """A small program of the tests, for `python -c` in a container."""
+    return (Path(__file__).parent / "programs" / name).read_text()

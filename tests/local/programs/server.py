@@ -1,0 +1,24 @@
+"""Serves on 8000 from the start; READY_AFTER seconds later its checks succeed. Says its VERSION."""
+
+import os
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+started = time.monotonic()
+ready_after = float(os.environ.get("READY_AFTER", "0"))
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        ready = time.monotonic() - started >= ready_after
+        if self.path.startswith("/slow"):
+            time.sleep(3)
+        self.send_response(200 if ready else 503)
+        self.end_headers()
+        self.wfile.write(os.environ.get("VERSION", "1").encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+ThreadingHTTPServer(("0.0.0.0", 8000), Handler).serve_forever()  # noqa: S104 - in a container

@@ -1,0 +1,141 @@
+"""The provider's parts that need no local AWS: wire format, comparison, names, journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.runtime.proto import provider_pb2
+
+from infra.local.provider import journal, not_emulated_types
+from infra.local.provider.codec import SECRET, SIGNATURE, UNKNOWN, UNKNOWN_TEXT, decode, encode, has_unknown
+from infra.local.provider.diff import as_written, changed
+from infra.local.provider.kind import Refused, endpoint
+from infra.local.provider.service import Provider
+from infra.local.provider.types import TYPES
+
+VPC = "urn:pulumi:local::slipway::aws:ec2/vpc:Vpc::network"
+LB = "urn:pulumi:local::slipway::slipway:lb:LB$aws:lb/loadBalancer:LoadBalancer::a-name-that-is-much-too-long-for-it"
+
+
+def test_whole_numbers_stay_whole_and_nested_values_survive_the_way() -> None:
+    given = {"port": 80, "share": 0.5, "list": [{"on": True}], "nothing": None}
+    found, secrets = decode(encode(given))
+    assert found == given
+    assert isinstance(found["port"], int)
+    assert secrets == set()
+
+
+def test_a_secret_anywhere_in_a_property_marks_the_property() -> None:
+    struct = encode({"outer": {"inner": {SIGNATURE: SECRET, "value": "hidden"}}})
+    found, secrets = decode(struct)
+    assert found == {"outer": {"inner": "hidden"}}
+    assert secrets == {"outer"}
+    assert encode(found, secrets)["outer"][SIGNATURE] == SECRET
+
+
+def test_unknowns_are_recognised_and_sent_back() -> None:
+    found, _ = decode(encode({"a": UNKNOWN_TEXT, "b": [UNKNOWN_TEXT]}))
+    assert found["a"] is UNKNOWN
+    assert has_unknown(found["b"])
+    assert encode(found)["a"] == UNKNOWN_TEXT
+
+
+@pytest.mark.parametrize(
+    ("written", "actual", "expected"),
+    [
+        ('{"a": 1}', '{"a":1}', '{"a": 1}'),  # the same JSON document
+        ({"path": "/"}, {"path": "/", "port": "traffic-port"}, {"path": "/"}),  # a default of AWS's
+        (["b", "a"], ["a", "b"], ["b", "a"]),  # another order
+        (["a"], ["a", "b"], ["a", "b"]),  # a real difference
+        ({"path": "/"}, {"path": "/x"}, {"path": "/x"}),
+        (True, False, False),
+        ("256", 256, "256"),
+        (False, None, False),
+        ([], None, []),
+    ],
+)
+def test_only_a_real_difference_is_drift(written: Any, actual: Any, expected: Any) -> None:
+    assert as_written(written, actual) == expected
+
+
+def test_a_removed_input_is_a_change_and_an_uncompared_one_is_none() -> None:
+    assert changed(TYPES["aws:ec2/vpc:Vpc"], {"cidrBlock": "a", "tags": {}}, {"cidrBlock": "a"}) == ["tags"]
+    image = TYPES["docker-build:index:Image"]
+    assert changed(image, {"registries": [1]}, {"registries": [2]}) == []
+
+
+def check(urn: str, **news: Any) -> Any:
+    request = provider_pb2.CheckRequest(urn=urn, news=encode(news), randomSeed=b"0123456789abcdef")
+    return Provider().Check(request, None)
+
+
+def test_an_input_that_is_not_honoured_is_refused_by_name() -> None:
+    (failure,) = check(VPC, cidrBlock="10.0.0.0/16", ipv6CidrBlock="::/56").failures
+    assert failure.property == "ipv6CidrBlock"
+    assert "aws:ec2/vpc:Vpc" in failure.reason
+
+
+def test_an_automatic_name_fits_the_types_limit_and_is_kept() -> None:
+    first, _ = decode(check(LB, subnets=[]).inputs)
+    assert len(first["name"]) <= 32
+    assert first["name"].startswith("a-name-that-is")
+    request = provider_pb2.CheckRequest(urn=LB, olds=encode(first), news=encode({}), randomSeed=b"another seed....")
+    again, _ = decode(Provider().Check(request, None).inputs)
+    assert again["name"] == first["name"]
+
+
+def test_default_tags_reach_every_type_that_has_tags() -> None:
+    provider = Provider()
+    provider.default_tags = {"project": "slipway"}
+    request = provider_pb2.CheckRequest(urn=VPC, news=encode({"cidrBlock": "10.0.0.0/16", "tags": {"Name": "n"}}))
+    found, _ = decode(provider.Check(request, None).inputs)
+    assert found["tagsAll"] == {"project": "slipway", "Name": "n"}
+
+
+def difference(urn: str, old: dict[str, Any], new: dict[str, Any]) -> Any:
+    request = provider_pb2.DiffRequest(urn=urn, old_inputs=encode(old), news=encode(new))
+    return Provider().Diff(request, None)
+
+
+def test_a_change_that_forces_a_replacement_creates_before_it_deletes() -> None:
+    old, new = {"name": "n-1", "__defaults": ["name"], "internal": False}, {"name": "n-2", "__defaults": ["name"]}
+    answer = difference(LB, old, new | {"internal": True})
+    assert set(answer.replaces) == {"internal", "name"}
+    assert not answer.deleteBeforeReplace
+
+
+def test_a_chosen_name_has_to_be_free_before_the_replacement_takes_it() -> None:
+    answer = difference(LB, {"name": "mine", "internal": False}, {"name": "mine", "internal": True})
+    assert answer.deleteBeforeReplace
+
+
+def test_nothing_changed_is_no_difference() -> None:
+    answer = difference(VPC, {"cidrBlock": "a"}, {"cidrBlock": "a"})
+    assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
+
+
+def test_the_provider_talks_to_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://ec2.amazonaws.com")
+    with pytest.raises(Refused, match="this machine only"):
+        endpoint()
+
+
+def test_the_journal_names_what_was_made_and_is_not_in_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_RUN_DIR", str(tmp_path))
+    for id in ("kept", "orphan", "gone"):
+        journal.record("created", "aws:ec2/vpc:Vpc", id, {"arn": f"arn:{id}", "password": "hidden"})
+    journal.record("deleted", "aws:ec2/vpc:Vpc", "gone", {})
+    state = {"deployment": {"resources": [{"type": "aws:ec2/vpc:Vpc", "id": "kept"}]}}
+    assert [entry["id"] for entry in journal.orphans(state)] == ["orphan"]
+    assert "hidden" not in journal.path().read_text()
+
+
+def test_every_type_says_what_it_takes() -> None:
+    for kind in TYPES.values():
+        assert kind.replace <= kind.inputs, kind.type_name
+        assert kind.uncompared <= kind.inputs, kind.type_name
+    assert not_emulated_types() <= set(TYPES)
