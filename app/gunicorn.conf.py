@@ -1,12 +1,14 @@
 """How gunicorn runs the app in production: `gunicorn -c app/gunicorn.conf.py app.main:app`.
 
-The time-outs form a chain with the load balancer and ECS (docs/app.md, "Time-outs"); the infrastructure's tests
-compare both sides, so change a number here only together with them.
+The time-outs form a chain with the load balancer and ECS (infra/contract.py); the infrastructure's tests compare both
+sides, so change a number here only together with them.
 """
 
 import os
+from typing import Any
 
 from app.core.logging import logging_config
+from app.core.metrics_files import forget_process, remove_metrics, share_metrics
 
 os.environ.setdefault("WEB_CONCURRENCY", "4")  # the workers read it too
 
@@ -26,3 +28,22 @@ timeout = 60
 # The root file system is read-only: heartbeats go to memory, and there is no control socket.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
 control_socket_disable = True
+
+share_metrics()  # before anything imports prometheus_client
+
+
+def when_ready(server: Any) -> None:
+    """Serve the sum of all workers' metrics, on a port that the load balancer does not know."""
+    from app.core.metrics import serve_metrics
+
+    serve_metrics(int(os.environ.get("METRICS_PORT") or 9102))
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A dead worker's requests are not in flight any more."""
+    forget_process(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing in memory."""
+    remove_metrics()

@@ -1,20 +1,74 @@
 """The application: `app` is what gunicorn serves."""
 
+from typing import Any
+
+import sentry_sdk
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
+from app.api import health, v1
+from app.api.responses import add_problem_schema
+from app.core.errors import install_error_handlers
 from app.core.logging import configure_logging
-from app.core.settings import get_settings
+from app.core.request_layer import RequestLayer
+from app.core.resources import lifespan
+from app.core.settings import Settings, get_settings
 
-settings = get_settings()
-configure_logging(settings.log_level, settings.release)
-app = FastAPI(title="Slipway")
-
-
-@app.get("/livez")
-async def livez() -> dict[str, str]:
-    return {"status": "ok"}
+EXPOSED = ["ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
 
 
-@app.get("/readyz")
-async def readyz() -> dict[str, str]:
-    return {"status": "ok"}
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An app of its own, with these settings or the environment's."""
+    settings = settings or get_settings()
+    configure_logging(settings.log_level, settings.release)
+    _start_sentry(settings)
+    app = FastAPI(
+        title="Slipway",
+        description="The reference API: users, items, logins and exports.",
+        version="1.0.0",
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.include_router(health.router)
+    app.include_router(v1.router)
+    install_error_handlers(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(RequestLayer, settings=settings)
+    _document_problems(app)
+    return app
+
+
+def _start_sentry(settings: Settings) -> None:
+    """Errors go to Sentry when there is a DSN; no personal data goes with them."""
+    if settings.sentry_dsn is None:
+        return
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn.get_secret_value(),
+        environment=settings.environment.value,
+        release=settings.release,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+    )
+
+
+def _document_problems(app: FastAPI) -> None:
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            add_problem_schema(make())
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+app = create_app()

@@ -50,4 +50,6 @@ def web_environment(environment: str, *, cpu: int, trusted_proxies: list[str]) -
         "WEB_CONCURRENCY": str(web_concurrency(cpu)),
         "FORWARDED_ALLOW_IPS": ",".join(trusted_proxies),
         "METRICS_PORT": str(METRICS_PORT),
+        # Until the environment has a database of its own, each task has one in its scratch volume.
+        "DATABASE_URL": f"sqlite:///{SCRATCH_PATH}/app.db",
     }

@@ -8,7 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, Sec
 
 # An address is one account however it is written.
 Email = Annotated[EmailStr, AfterValidator(str.lower), Field(max_length=254, examples=["ada@example.com"])]
-DisplayName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S", examples=["Ada"])]
+DisplayName = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$", examples=["Ada"])
+]  # not only spaces; Postgres text cannot hold NUL
 # The upper bound keeps a request from buying a lot of hashing.
 NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=128, examples=["correct horse battery"])]
 GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=128)]

@@ -1,0 +1,94 @@
+"""What endpoints depend on."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import OAuth2PasswordBearer
+
+from app.core.database import Database, UnitOfWork
+from app.core.limiter import login_rate_limit, optional_caller, rate_limit
+from app.core.logging import request_context
+from app.core.security import Caller, Passwords, Tokens
+from app.core.settings import Settings
+from app.core.store import Store
+from app.jobs.files import Files
+from app.jobs.sender import JobSender
+from app.services.auth import not_authenticated
+
+oauth2 = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
+RATE_LIMIT = [Depends(rate_limit)]
+LOGIN_RATE_LIMIT = [Depends(login_rate_limit)]
+
+
+async def get_settings(request: Request) -> Settings:
+    """The process's settings."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def get_database(request: Request) -> Database:
+    """The database, for reads."""
+    database: Database = request.app.state.database
+    return database
+
+
+async def get_unit(database: Annotated[Database, Depends(get_database)]) -> AsyncIterator[UnitOfWork]:
+    """One transaction a request, committed before the answer is sent; an error rolls it back."""
+    async with database.unit() as unit:
+        yield unit
+
+
+async def get_caller(
+    caller: Annotated[Caller | None, Depends(optional_caller)],
+    _: Annotated[str | None, Security(oauth2)],  # for /docs
+) -> Caller:
+    """Who the access token speaks for. That the account still stands is checked by the query that follows."""
+    if caller is None:
+        raise not_authenticated()
+    context = request_context.get()
+    if context is not None:
+        context["user_id"] = str(caller.user_id)
+    return caller
+
+
+async def get_store(request: Request) -> Store:
+    """Shared counters and cached answers."""
+    store: Store = request.app.state.store
+    return store
+
+
+async def get_passwords(request: Request) -> Passwords:
+    """Hashing."""
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+async def get_tokens(request: Request) -> Tokens:
+    """Access tokens."""
+    tokens: Tokens = request.app.state.tokens
+    return tokens
+
+
+async def get_jobs(request: Request) -> JobSender:
+    """Background jobs."""
+    jobs: JobSender = request.app.state.jobs
+    return jobs
+
+
+async def get_files(request: Request) -> Files:
+    """Finished exports."""
+    files: Files = request.app.state.files
+    return files
+
+
+SettingsDep = Annotated[Settings, Depends(get_settings)]
+DatabaseDep = Annotated[Database, Depends(get_database)]
+# The scope ends the transaction before the answer goes out: a 201 is never sent for what was not committed.
+UnitDep = Annotated[UnitOfWork, Depends(get_unit, scope="function")]
+CallerDep = Annotated[Caller, Depends(get_caller)]
+StoreDep = Annotated[Store, Depends(get_store)]
+PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
+TokensDep = Annotated[Tokens, Depends(get_tokens)]
+JobsDep = Annotated[JobSender, Depends(get_jobs)]
+FilesDep = Annotated[Files, Depends(get_files)]

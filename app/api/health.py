@@ -1,0 +1,19 @@
+"""Liveness and readiness; not part of the versioned API, and not in its documentation."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """This process answers; no dependency is asked."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """Whether to send requests here: 503 until the database was reached once, and from SIGTERM on."""
+    ready, report = await request.app.state.health.report()
+    return JSONResponse(report, status_code=200 if ready else 503, headers={"cache-control": "no-store"})

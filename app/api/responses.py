@@ -1,0 +1,38 @@
+"""Which errors an endpoint documents."""
+
+from typing import Any
+
+from app.core.errors import PROBLEM_JSON
+from app.schemas.problem import ProblemRead
+
+WORDS = {
+    304: "Not changed since the entity tag in If-None-Match",
+    400: "A header or the body cannot be read",
+    401: "No valid access token",
+    403: "Not allowed to this caller",
+    404: "There is no such thing for this caller",
+    409: "It conflicts with what is there",
+    410: "It was there and is gone",
+    412: "Changed since the entity tag in If-Match",
+    413: "The body is too large",
+    422: "The request is not valid",
+    429: "Too many requests; Retry-After says when to come back",
+    503: "A dependency is not available; Retry-After says when to come back",
+}
+EVERYWHERE = (400, 413, 422, 429, 503)
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route: the statuses given, and those that any route may answer."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*statuses, *EVERYWHERE}):
+        content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemRead"}}}
+        found[status] = {"description": WORDS[status]} | ({} if status == 304 else {"content": content})
+    return found
+
+
+def add_problem_schema(schema: dict[str, Any]) -> None:
+    """Put the schema that `errors` refers to into the OpenAPI document."""
+    model = ProblemRead.model_json_schema(ref_template="#/components/schemas/{model}")
+    definitions = model.pop("$defs", {})
+    schema.setdefault("components", {}).setdefault("schemas", {}).update({"ProblemRead": model, **definitions})

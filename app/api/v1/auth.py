@@ -1,0 +1,45 @@
+"""Logins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.security import OAuth2PasswordRequestForm
+
+from app.api.deps import LOGIN_RATE_LIMIT, PasswordsDep, SettingsDep, TokensDep, UnitDep
+from app.api.responses import errors
+from app.schemas.auth import RefreshRequest, TokenPair
+from app.services import auth
+
+router = APIRouter(prefix="/auth", tags=["auth"], dependencies=LOGIN_RATE_LIMIT)
+
+
+@router.post("/token", operation_id="login", responses=errors(401))
+async def login(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    unit: UnitDep,
+    passwords: PasswordsDep,
+    tokens: TokensDep,
+    settings: SettingsDep,
+) -> TokenPair:
+    """Log in: OAuth2's password flow, with the e-mail address as `username`."""
+    return await auth.login(
+        unit,
+        email=form.username,
+        password=form.password,
+        passwords=passwords,
+        tokens=tokens,
+        refresh_lifetime=settings.refresh_token_lifetime,
+    )
+
+
+@router.post("/refresh", operation_id="refreshToken", responses=errors(401))
+async def refresh(data: RefreshRequest, unit: UnitDep, tokens: TokensDep, settings: SettingsDep) -> TokenPair:
+    """Swap a refresh token for new tokens. Each is good for once; a second use ends the whole login."""
+    lifetime = settings.refresh_token_lifetime
+    return await auth.refresh(unit, token=data.refresh_token, tokens=tokens, refresh_lifetime=lifetime)
+
+
+@router.post("/logout", operation_id="logout", status_code=204, responses=errors())
+async def logout(data: RefreshRequest, unit: UnitDep) -> None:
+    """End the login that the refresh token belongs to."""
+    await auth.logout(unit, token=data.refresh_token)

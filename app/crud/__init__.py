@@ -1,0 +1,1 @@
+"""Statements, and nothing else: no rules, no transactions."""

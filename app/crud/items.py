@@ -1,0 +1,86 @@
+"""Statements on items. Reads check the caller in the same query: one round trip, and no owner check to forget."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.database import Reader
+from app.core.security import Caller
+from app.models import Item, User
+from app.models.base import utc_now
+from app.schemas.item import ItemQuery
+
+# The caller's account stands and the token is of its present version.
+_STANDING = (User.id == bindparam("caller")) & (User.token_version == bindparam("version")) & User.is_active.is_(True)
+_COLUMNS = tuple(Item.__table__.columns)
+_READ: Select[Any] = select(*_COLUMNS).where(
+    Item.id == bindparam("item"),
+    or_(
+        Item.owner_id == select(User.id).where(_STANDING).scalar_subquery(),
+        select(User.id).where(_STANDING, User.is_admin.is_(True)).exists(),
+    ),
+)
+
+
+def _who(caller: Caller) -> dict[str, Any]:
+    return {"caller": caller.user_id, "version": caller.token_version}
+
+
+async def read(reader: Reader, item_id: uuid.UUID, caller: Caller) -> RowMapping | None:
+    """An item that the caller may see: their own, or any for an admin."""
+    return await reader.row(_READ, {"item": item_id, **_who(caller)})
+
+
+async def page(
+    reader: Reader, caller: Caller, query: ItemQuery, after: tuple[Any, uuid.UUID] | None
+) -> Sequence[RowMapping]:
+    """A page of the caller's items, or of all for an admin."""
+    return await reader.rows(_page(caller, query, after), _who(caller))
+
+
+def _page(caller: Caller, query: ItemQuery, after: tuple[Any, uuid.UUID] | None) -> Select[Any]:
+    statement: Select[Any] = select(*_COLUMNS).limit(query.limit)
+    if caller.is_admin:
+        statement = statement.where(select(User.id).where(_STANDING, User.is_admin.is_(True)).exists())
+    else:
+        statement = statement.where(Item.owner_id == select(User.id).where(_STANDING).scalar_subquery())
+    if query.status is not None:
+        statement = statement.where(Item.status == query.status)
+    if query.search is not None:
+        pattern = query.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        statement = statement.where(Item.title.ilike(f"%{pattern}%", escape="\\"))
+    column: Any = getattr(Item, query.sort.column)
+    if after is not None:
+        here = tuple_(column, Item.id)
+        statement = statement.where(here < after if query.sort.descending else here > after)
+    order = (column.desc(), Item.id.desc()) if query.sort.descending else (column, Item.id)
+    return statement.order_by(*order)
+
+
+async def change(
+    session: AsyncSession, item_id: uuid.UUID, *, version: int, values: dict[str, Any]
+) -> RowMapping | None:
+    """Change an item if it still has this version; None when somebody was quicker."""
+    statement = (
+        update(Item)
+        .where(Item.id == item_id, Item.version == version)
+        .values(**values, version=Item.version + 1, updated_at=utc_now())
+        .returning(*_COLUMNS)
+    )
+    return (await session.execute(statement)).mappings().one_or_none()
+
+
+async def remove(session: AsyncSession, item_id: uuid.UUID, *, version: int) -> bool:
+    """Delete an item if it still has this version."""
+    statement = delete(Item).where(Item.id == item_id, Item.version == version).returning(Item.id)
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+def sort_value(row: RowMapping, query: ItemQuery) -> str:
+    """What a page is continued after."""
+    value = row[query.sort.column]
+    return value.isoformat() if isinstance(value, datetime) else str(value)

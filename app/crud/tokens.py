@@ -1,0 +1,40 @@
+"""Statements on refresh tokens."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import RefreshToken
+
+
+async def by_hash(session: AsyncSession, token_hash: str) -> RefreshToken | None:
+    """The token with this fingerprint."""
+    return await session.scalar(select(RefreshToken).where(RefreshToken.token_hash == token_hash))
+
+
+async def use(session: AsyncSession, token_id: uuid.UUID, now: datetime) -> bool:
+    """Mark a token used; False when it was already, by another request a moment ago for example."""
+    statement = (
+        update(RefreshToken)
+        .where(RefreshToken.id == token_id, RefreshToken.used_at.is_(None))
+        .values(used_at=now)
+        .returning(RefreshToken.id)
+    )
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def revoke_family(session: AsyncSession, family_id: uuid.UUID) -> None:
+    """End everything that descends from one login."""
+    await session.execute(delete(RefreshToken).where(RefreshToken.family_id == family_id))
+
+
+async def revoke_user(session: AsyncSession, user_id: uuid.UUID) -> None:
+    """End all logins of an account."""
+    await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user_id))
+
+
+async def delete_expired(session: AsyncSession, user_id: uuid.UUID, now: datetime) -> None:
+    """Forget tokens that nobody could use any more."""
+    await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.expires_at < now))

@@ -1,0 +1,1 @@
+"""Background work: what runs it (`sender`, `worker`), and what there is (`exports`)."""

@@ -1,0 +1,1 @@
+"""Rules and what belongs together in a transaction. Knows nothing of HTTP but the status of a refusal."""

@@ -1,0 +1,162 @@
+"""Accounts: register, read, change, delete; what admins do with others' accounts."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
+
+from app.core.cache import private_group, public_group
+from app.core.database import Database, UnitOfWork
+from app.core.errors import Problem
+from app.core.security import Caller, Passwords
+from app.core.store import Store, StoreUnavailableError
+from app.crud import tokens as token_crud
+from app.crud import users as user_crud
+from app.models import User
+from app.schemas.page import Page, decode_cursor, encode_cursor
+from app.schemas.user import UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
+from app.services.auth import not_authenticated
+
+TAKEN = "There is an account with this address already."
+
+
+async def register(unit: UnitOfWork, *, data: UserCreate, passwords: Passwords, store: Store) -> UserPrivate:
+    """A new account."""
+    user = User(
+        email=data.email,
+        display_name=data.display_name,
+        password_hash=await passwords.hash(data.password.get_secret_value()),
+    )
+    unit.session.add(user)
+    await _flush(unit)
+    _forget(unit, store, public_group("users"))
+    return UserPrivate.model_validate(user)
+
+
+async def public_page(database: Database, *, limit: int, cursor: str | None) -> Page:
+    """Public profiles of active accounts."""
+    rows = await user_crud.page(database.reader, private=False, limit=limit, after=_after(cursor))
+    return Page(UserPublic, rows, _cursor(rows, limit))
+
+
+async def private_page(database: Database, *, caller: Caller, limit: int, cursor: str | None) -> Page:
+    """All accounts, for an admin."""
+    async with database.unit() as unit:
+        await standing_admin(unit, caller)
+    rows = await user_crud.page(database.reader, private=True, limit=limit, after=_after(cursor))
+    return Page(UserPrivate, rows, _cursor(rows, limit))
+
+
+async def me(database: Database, *, caller: Caller) -> UserPrivate:
+    """The caller's own account."""
+    row = await user_crud.read(database.reader, caller.user_id)
+    if row is None or not row["is_active"] or row["token_version"] != caller.token_version:
+        raise not_authenticated()
+    return UserPrivate.model_validate(dict(row))
+
+
+async def change_me(unit: UnitOfWork, *, caller: Caller, data: UserUpdate, store: Store) -> UserPrivate:
+    """Change address or name."""
+    user = await standing(unit, caller)
+    for key, value in data.model_dump(exclude_unset=True, exclude_none=True).items():
+        setattr(user, key, value)
+    await _flush(unit)
+    _forget(unit, store, private_group(user.id), public_group("users"))
+    return UserPrivate.model_validate(user)
+
+
+async def change_password(
+    unit: UnitOfWork, *, caller: Caller, current: str, new: str, passwords: Passwords, store: Store
+) -> None:
+    """Change the password, and end all logins: whoever knew the old one is out."""
+    user = await standing(unit, caller)
+    fits, _ = await passwords.verify(current, user.password_hash)
+    if not fits:
+        raise Problem(403, "The current password is wrong.")
+    user.password_hash = await passwords.hash(new)
+    await _end_logins(unit, user, store)
+
+
+async def delete_me(unit: UnitOfWork, *, caller: Caller, store: Store) -> None:
+    """Delete the account and everything that belongs to it."""
+    user = await standing(unit, caller)
+    await unit.session.delete(user)
+    _forget(unit, store, private_group(user.id), public_group("users"))
+
+
+async def administrate(
+    unit: UnitOfWork, *, caller: Caller, user_id: uuid.UUID, data: UserAdminUpdate, store: Store
+) -> UserPrivate:
+    """What an admin changes about an account. Nobody locks themselves out: an admin does not change their own."""
+    admin = await standing_admin(unit, caller)
+    if user_id == admin.id:
+        raise Problem(409, "Admins do not change their own account here.")
+    user = await user_crud.get(unit.session, user_id, lock=True)
+    if user is None:
+        raise Problem(404, "There is no such user.")
+    changes = data.model_dump(exclude_unset=True, exclude_none=True)
+    for key, value in changes.items():
+        setattr(user, key, value)
+    if changes:
+        await _end_logins(unit, user, store)
+    await unit.session.flush()
+    return UserPrivate.model_validate(user)
+
+
+async def standing(unit: UnitOfWork, caller: Caller) -> User:
+    """The caller's account, for a change; a 401 when the token does not speak for it any more."""
+    user = await user_crud.standing(unit.session, caller)
+    if user is None:
+        raise not_authenticated()
+    return user
+
+
+async def standing_admin(unit: UnitOfWork, caller: Caller) -> User:
+    """The caller's account, if it is an admin's."""
+    user = await standing(unit, caller)
+    if not user.is_admin:
+        raise Problem(403, "This is for admins.")
+    return user
+
+
+async def _end_logins(unit: UnitOfWork, user: User, store: Store) -> None:
+    user.token_version += 1
+    await token_crud.revoke_user(unit.session, user.id)
+    _forget(unit, store, private_group(user.id), public_group("users"))
+
+
+async def _flush(unit: UnitOfWork) -> None:
+    try:
+        await unit.session.flush()
+    except IntegrityError:
+        raise Problem(409, TAKEN) from None
+
+
+def _forget(unit: UnitOfWork, store: Store, *groups: str) -> None:
+    unit.after_commit(lambda: invalidate(store, *groups))
+
+
+async def invalidate(store: Store, *groups: str) -> None:
+    """Drop cached answers. Without the store there is nothing to drop; it makes up for it when it is back."""
+    try:
+        await store.invalidate(*groups)
+    except StoreUnavailableError:
+        return
+
+
+def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
+    if cursor is None:
+        return None
+    created, user_id = decode_cursor(cursor, 2)
+    try:
+        return datetime.fromisoformat(created), uuid.UUID(user_id)
+    except ValueError:
+        raise Problem(422, "The cursor is not one that this API gave.") from None
+
+
+def _cursor(rows: Sequence[RowMapping], limit: int) -> str | None:
+    if len(rows) < limit:
+        return None
+    return encode_cursor(rows[-1]["created_at"].isoformat(), rows[-1]["id"])

@@ -1,0 +1,158 @@
+"""The app under test, on each of its two footings: the embedded default, and Postgres with Redis."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2 as httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.core.settings import Settings
+from app.main import create_app
+from app.migrate import upgrade_postgres
+from tests.app.servers import Server, postgres, redis
+
+KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that the tests make
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    with postgres(tmp_path_factory.mktemp("pg")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    with redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+async def new_database(owner_url: str) -> str:
+    """A fresh database of the server."""
+    name = f"t{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(owner_url)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return owner_url.rsplit("/", 1)[0] + f"/{name}"
+
+
+@pytest.fixture(scope="session", params=["embedded", "servers"])
+async def base_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of one footing. One database serves all tests of it: each makes accounts of its own."""
+    common: dict[str, Any] = {
+        "_env_file": None,
+        "secret_key": KEY,
+        "rate_limit_per_minute": 100_000,
+        "login_rate_limit_per_minute": 100_000,
+        "cors_origins": "https://app.example.com",
+        "log_level": "warning",
+    }
+    if request.param == "embedded":
+        path = tmp_path_factory.mktemp("sqlite") / "app.db"
+        return Settings(database_url=f"sqlite:///{path}", **common)
+    _, owner_url = request.getfixturevalue("postgres_server")
+    _, redis_url = request.getfixturevalue("redis_server")
+    settings = Settings(
+        database_url=await new_database(owner_url), redis_url=redis_url, redis_key_prefix=uuid.uuid4().hex, **common
+    )
+    await upgrade_postgres(settings)
+    return settings
+
+
+class Running:
+    """Apps with their lifespan running, and clients of them."""
+
+    def __init__(self, stack: AsyncExitStack, base: Settings) -> None:
+        self._stack, self.base = stack, base
+
+    async def app(self, **changes: Any) -> FastAPI:
+        values = {name: getattr(self.base, name) for name in self.base.model_fields_set} | changes
+        app = create_app(Settings(_env_file=None, **values))  # type: ignore[call-arg]  # pydantic-settings' own
+        await self._stack.enter_async_context(app.router.lifespan_context(app))
+        return app
+
+    async def client(self, app: FastAPI | None = None, **changes: Any) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=app or await self.app(**changes), raise_app_exceptions=False)
+        client = httpx.AsyncClient(transport=transport, base_url="http://testserver")
+        return await self._stack.enter_async_context(client)
+
+
+@pytest.fixture
+async def running(base_settings: Settings) -> AsyncIterator[Running]:
+    """For tests that need settings of their own."""
+    async with AsyncExitStack() as stack:
+        yield Running(stack, base_settings)
+
+
+@pytest.fixture
+async def api(running: Running) -> httpx.AsyncClient:
+    """A client without an account."""
+    return await running.client()
+
+
+class User:
+    """An account, and requests in its name."""
+
+    def __init__(self, api: httpx.AsyncClient, id: str, email: str, tokens: dict[str, Any]) -> None:
+        self.api, self.id, self.email, self.tokens = api, id, email, tokens
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.tokens['access_token']}"} | options.pop("headers", {})
+        return await self.api.request(method, f"/api/v1{path}", headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.request("GET", path, **options)
+
+    async def item(self, title: str = "Lighthouse", **fields: Any) -> dict[str, Any]:
+        answer = await self.request("POST", "/items/", json={"title": title, **fields})
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+
+async def login(api: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await api.post("/api/v1/auth/token", data={"username": email, "password": password})
+
+
+async def register(api: httpx.AsyncClient, name: str = "Ada") -> User:
+    email = f"{uuid.uuid4().hex}@example.com"
+    made = await api.post("/api/v1/users/", json={"email": email, "display_name": name, "password": PASSWORD})
+    assert made.status_code == 201, made.text
+    return User(api, made.json()["id"], email, (await login(api, email)).json())
+
+
+async def make_admin(app: FastAPI, user: User) -> None:
+    from sqlalchemy import update
+
+    from app.models import User as Row
+
+    async with app.state.database.unit() as unit:
+        await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(is_admin=True))
+    user.tokens = (await login(user.api, user.email)).json()
+
+
+@pytest.fixture
+async def user(api: httpx.AsyncClient) -> User:
+    return await register(api)
+
+
+@pytest.fixture
+async def other(api: httpx.AsyncClient) -> User:
+    return await register(api, "Grace")
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The guide's client: synchronous, on the embedded default."""
+    path: Path = tmp_path_factory.mktemp("guide") / "app.db"
+    settings = Settings(_env_file=None, database_url=f"sqlite:///{path}", secret_key=KEY)  # type: ignore[call-arg]
+    with TestClient(create_app(settings)) as client:
+        yield client

@@ -1,0 +1,120 @@
+"""Real Postgres and Redis for the tests: Debian's binaries, on loopback, with their data in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PACKAGES = {"postgres": "postgresql-15", "redis-server": "redis-server"}
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find(program: str) -> str:
+    """The program's path; Debian's package is installed where it is missing and this is root."""
+    path = f"{os.environ['PATH']}:" + ":".join(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+    found = shutil.which(program, path=path)
+    if found:
+        return found
+    package = PACKAGES[program if program in PACKAGES else "postgres"]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise RuntimeError(f"{program} is missing: as root, apt-get install {package}")
+    print(f"Installing Debian's {package} for the tests", flush=True)  # noqa: T201 - installing is said
+    quiet: dict[str, Any] = {"check": True, "capture_output": True}
+    # RUNLEVEL=1: what the package brings is not started as a service.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    subprocess.run(["apt-get", "update"], **quiet)
+    subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", package], env=environment, **quiet)
+    return find(program)
+
+
+class Server:
+    """A server's process that can be stopped, killed and started again on the same port and data."""
+
+    def __init__(self, command: list[str], port: int, user: str | None, log: Path) -> None:
+        self.command, self.port, self.user, self.log = command, port, user, log
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        with self.log.open("a") as out:
+            self.process = subprocess.Popen(
+                self.command, stdout=out, stderr=out, user=self.user, cwd=self.log.parent, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._listens():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        """As a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """In order; Postgres wants SIGINT for a fast shutdown."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(START_SECONDS)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[tuple[Server, str]]:
+    """A Postgres, and the URL of its owner."""
+    initdb, binary, port = find("initdb"), find("postgres"), free_port()
+    user = "postgres" if os.geteuid() == 0 else None
+    data = folder / "postgres"
+    data.mkdir()
+    if user:
+        shutil.chown(data, user)
+        for parent in (folder, *folder.parents):
+            if parent != Path("/") and parent.stat().st_uid == 0 and parent != Path("/tmp"):  # noqa: S108
+                parent.chmod(parent.stat().st_mode | 0o011)
+        assert pwd.getpwnam(user)
+    subprocess.run(
+        [initdb, "-D", str(data / "data"), "-U", "owner", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8"],
+        check=True,
+        capture_output=True,
+        user=user,
+        cwd=data,
+    )
+    options = ["-c", "fsync=off", "-c", f"unix_socket_directories={data}", "-c", "listen_addresses=127.0.0.1"]
+    command = [binary, "-D", str(data / "data"), "-p", str(port), *options]
+    server = Server(command, port, user, data / "log")
+    try:
+        yield server, f"postgresql://owner@127.0.0.1:{port}/postgres"
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[tuple[Server, str]]:
+    """A Redis, and its URL."""
+    port = free_port()
+    command = [find("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = Server([*command, "--dir", str(folder)], port, None, folder / "redis.log")
+    try:
+        yield server, f"redis://127.0.0.1:{port}/0"
+    finally:
+        if server.process.poll() is None:
+            server.stop()
