@@ -1,0 +1,154 @@
+"""The production commands themselves: gunicorn with several workers, and the Celery worker."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from app.core.settings import Settings
+from app.migrate import upgrade_postgres
+from tests.app.conftest import KEY, Running, new_database, register
+from tests.app.servers import Server, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 30
+
+
+def eventually(done: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            answer = done()
+        except OSError:
+            answer = None
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+    return kept | {"SECRET_KEY": KEY, "PYTHONPATH": str(ROOT)} | more
+
+
+class Gunicorn:
+    """gunicorn with the app's own configuration, on a port of the test's."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.port, self.metrics_port, self.log = free_port(), free_port(), folder / "gunicorn.log"
+        command = [sys.executable, "-m", "gunicorn", "-c", "app/gunicorn.conf.py", "app.main:app"]
+        with self.log.open("w") as out:
+            self.process = subprocess.Popen(
+                [*command, "--bind", f"127.0.0.1:{self.port}"],
+                cwd=ROOT,
+                env=environment(
+                    DATABASE_URL=f"sqlite:///{folder}/app.db",
+                    WEB_CONCURRENCY=str(workers),
+                    METRICS_PORT=str(self.metrics_port),
+                ),
+                stdout=out,
+                stderr=out,
+            )
+        eventually(lambda: self.get("/readyz")[0] == 200)
+
+    def get(self, path: str, port: int = 0) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(SECONDS)
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
+    running = Gunicorn(tmp_path, workers=2)
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+
+
+def test_metrics_are_the_sum_of_all_workers_on_a_port_of_their_own(gunicorn: Gunicorn) -> None:
+    for _ in range(20):
+        assert gunicorn.get("/api/v1/users/")[0] == 200
+    assert gunicorn.get("/metrics")[0] == 404
+    _, text = gunicorn.get("/metrics", gunicorn.metrics_port)
+    name = 'http_request_duration_seconds_count{method="GET",route="/api/v1/users/",status="200"}'
+    (line,) = [line for line in text.splitlines() if line.startswith(name)]
+    assert float(line.split()[-1]) == 20
+
+
+def test_every_line_of_the_log_is_json(gunicorn: Gunicorn) -> None:
+    gunicorn.get("/api/v1/users/")
+    assert gunicorn.stop() == 0
+    lines = gunicorn.log.read_text().splitlines()
+    events = [json.loads(line)["event"] for line in lines]
+    assert "request" in events
+    assert any("Listening" in event for event in events)
+
+
+def test_a_request_in_flight_is_finished_after_sigterm(gunicorn: Gunicorn) -> None:
+    body = json.dumps({"email": "a@example.com", "display_name": "Ada", "password": "correct horse battery"}).encode()
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=10) as connection:
+        head = "POST /api/v1/users/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
+        time.sleep(0.5)
+        gunicorn.process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        connection.sendall(body[10:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 201")
+    assert gunicorn.process.wait(SECONDS) == 0
+
+
+async def test_the_worker_takes_an_export_from_the_queue(
+    tmp_path: Path, postgres_server: tuple[Server, str], redis_server: tuple[Server, str]
+) -> None:
+    from contextlib import AsyncExitStack
+
+    url, broker = await new_database(postgres_server[1]), redis_server[1].replace("/0", "/1")
+    values: dict[str, Any] = {"database_url": url, "jobs_queue_url": broker, "secret_key": KEY}
+    settings = Settings(_env_file=None, **values)
+    await upgrade_postgres(settings)
+    command = [sys.executable, "-m", "celery", "-A", "app.jobs.worker", "worker", "--pool", "solo"]
+    with (tmp_path / "worker.log").open("w") as out:
+        worker = subprocess.Popen(  # noqa: ASYNC220 - starts and returns
+            command, cwd=ROOT, env=environment(DATABASE_URL=url, JOBS_QUEUE_URL=broker), stdout=out, stderr=out
+        )
+    try:
+        async with AsyncExitStack() as stack:
+            api: httpx.AsyncClient = await Running(stack, settings).client()
+            user = await register(api)
+            await user.item()
+            started = await user.request("POST", "/items/exports")
+            path = started.headers["location"].split("/api/v1", 1)[1]
+            for _ in range(SECONDS * 10):
+                status = (await user.get(path)).json()["status"]
+                if status == "done":
+                    break
+                await asyncio.sleep(0.1)
+            assert status == "done", (tmp_path / "worker.log").read_text()
+            assert "Lighthouse" in (await user.get(f"{path}/file")).text
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(SECONDS)
+    lines = [line for line in (tmp_path / "worker.log").read_text().splitlines() if "export done" in line]
+    assert json.loads(lines[0])["rows"] == 1
