@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from infra.errors import SlipwayError
@@ -169,11 +170,16 @@ def buildkit_client() -> Path | None:
 
 
 def _bridge_address() -> str:
-    found = json.loads(_ask("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"))
-    for config in found:
-        if config.get("Gateway"):
-            return str(config["Gateway"])
-    raise SlipwayError("Docker's default network `bridge` has no gateway address.", "docker network inspect bridge")
+    """The host's address on Docker's default network: what the network says, else its first address.
+
+    An engine that has just made the network lists its subnet alone (seen with 20.10), and gives the host the first
+    address of it; from its next start on it lists the gateway too.
+    """
+    for config in json.loads(_ask("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}")):
+        address = config.get("Gateway") or str(next(ip_network(config["Subnet"]).hosts()))
+        if ip_address(address).version == 4:
+            return str(address)
+    raise SlipwayError("Docker's default network `bridge` has no IPv4 address.", "docker network inspect bridge")
 
 
 def _ask(*arguments: str) -> str:
