@@ -54,6 +54,7 @@ async def base_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest
         "login_rate_limit_per_minute": 100_000,
         "cors_origins": "https://app.example.com",
         "log_level": "warning",
+        "redis_timeout": 10,  # on a busy machine a slow Redis must not pass for an absent one; test_faults kills it
     }
     if request.param == "embedded":
         path = tmp_path_factory.mktemp("sqlite") / "app.db"

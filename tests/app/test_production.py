@@ -41,7 +41,9 @@ def eventually(done: Callable[[], Any]) -> Any:
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+    # COVERAGE_PROCESS_*: what these processes run counts as tested, for it is.
+    names = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    kept = {key: value for key, value in os.environ.items() if key in names}
     return kept | {"SECRET_KEY": KEY, "PYTHONPATH": str(ROOT)} | more
 
 
