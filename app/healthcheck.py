@@ -7,9 +7,9 @@ import http.client
 import sys
 
 
-def main() -> int:
+def main(port: int = 8000) -> int:
     """Ask gunicorn on this host; a refused or slow answer counts as unhealthy."""
-    connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=2)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/livez")
         return 0 if connection.getresponse().status == http.client.OK else 1

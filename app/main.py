@@ -47,14 +47,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _start_sentry(settings: Settings) -> None:
-    """Errors go to Sentry when there is a DSN; no personal data goes with them."""
+    """Errors go to Sentry when there is a DSN; no personal data goes with them, as is the SDK's default."""
     if settings.sentry_dsn is None:
         return
     sentry_sdk.init(
         dsn=settings.sentry_dsn.get_secret_value(),
         environment=settings.environment.value,
         release=settings.release,
-        send_default_pii=False,
         max_request_body_size="never",
         include_local_variables=False,
     )

@@ -1,4 +1,7 @@
-"""Real Postgres and Redis for the tests: Debian's binaries, on loopback, with their data in a temporary folder."""
+"""Real servers for the tests, on loopback, with their data in a temporary folder.
+
+Postgres and Redis are Debian's binaries, with TLS when given a certificate; S3 and SQS are the emulator's.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +82,17 @@ class Server:
         self.process.wait(START_SECONDS)
 
 
+@dataclass
+class Tls:
+    """A certificate for `localhost`, its key, and the authority that signed it, as files."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
 @contextmanager
-def postgres(folder: Path) -> Iterator[tuple[Server, str]]:
+def postgres(folder: Path, tls: Tls | None = None) -> Iterator[tuple[Server, str]]:
     """A Postgres, and the URL of its owner."""
     initdb, binary, port = find("initdb"), find("postgres"), free_port()
     user = "postgres" if os.geteuid() == 0 else None
@@ -98,6 +112,14 @@ def postgres(folder: Path) -> Iterator[tuple[Server, str]]:
         cwd=data,
     )
     options = ["-c", "fsync=off", "-c", f"unix_socket_directories={data}", "-c", "listen_addresses=127.0.0.1"]
+    if tls:
+        for file in (tls.certificate, tls.key):  # into its own folder: Postgres insists that the key is its own
+            copy = Path(shutil.copy(file, data))
+            copy.chmod(0o600)
+            if user:
+                shutil.chown(copy, user)
+        certificate, key = data / tls.certificate.name, data / tls.key.name
+        options += ["-c", "ssl=on", "-c", f"ssl_cert_file={certificate}", "-c", f"ssl_key_file={key}"]
     command = [binary, "-D", str(data / "data"), "-p", str(port), *options]
     server = Server(command, port, user, data / "log")
     try:
@@ -108,13 +130,32 @@ def postgres(folder: Path) -> Iterator[tuple[Server, str]]:
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[tuple[Server, str]]:
+def redis(folder: Path, tls: Tls | None = None, password: str = "") -> Iterator[tuple[Server, str]]:
     """A Redis, and its URL."""
     port = free_port()
-    command = [find("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    listen = ["--port", str(port)]
+    if tls:
+        listen = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
+        listen += ["--tls-cert-file", str(tls.certificate), "--tls-key-file", str(tls.key)]
+        listen += ["--tls-ca-cert-file", str(tls.authority)]
+    settings = folder / "redis.conf"
+    settings.write_text(f"requirepass {password}\n" if password else "")
+    command = [find("redis-server"), str(settings), *listen, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     server = Server([*command, "--dir", str(folder)], port, None, folder / "redis.log")
     try:
-        yield server, f"redis://127.0.0.1:{port}/0"
+        yield server, f"{'rediss' if tls else 'redis'}://127.0.0.1:{port}/0"
     finally:
         if server.process.poll() is None:
             server.stop()
+
+
+@contextmanager
+def aws(folder: Path) -> Iterator[str]:
+    """The address of an S3 and an SQS."""
+    port = free_port()
+    command = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
+    server = Server(command, port, None, folder / "aws.log")
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()

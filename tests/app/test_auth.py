@@ -117,3 +117,20 @@ async def test_logout_ends_the_login(api: httpx.AsyncClient, user: User) -> None
     assert (await api.post("/api/v1/auth/logout", json=body)).status_code == 204
     assert (await refresh(api, body["refresh_token"])).status_code == 401
     assert (await api.post("/api/v1/auth/logout", json=body)).status_code == 204
+
+
+async def test_a_deactivated_account_cannot_refresh(running: Running) -> None:
+    app = await running.app()
+    user = await register(await running.client(app))
+    async with app.state.database.unit() as unit:
+        await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(is_active=False))
+    assert (await refresh(user.api, user.tokens["refresh_token"])).status_code == 401
+
+
+async def test_a_password_that_bcrypt_cannot_take_is_wrong_and_no_error(running: Running) -> None:
+    app = await running.app()
+    user = await register(await running.client(app))
+    async with app.state.database.unit() as unit:
+        hashed = BcryptHasher(rounds=4).hash("short")
+        await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(password_hash=hashed))
+    assert (await login(user.api, user.email, "x" * 100)).status_code == 401

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
 
-from app.core.logging import JsonFormatter, request_context
+from app.core.logging import JsonFormatter, TextFormatter, request_context
 from app.core.settings import Settings
 from tests.app.conftest import KEY, PASSWORD, Running, User, login, register
 
@@ -220,3 +220,99 @@ def test_every_operation_has_an_id_and_documents_its_errors() -> None:
         for operation in path.values():
             assert "422" in operation["responses"]
             assert "application/problem+json" in operation["responses"]["422"]["content"]
+
+
+def test_a_terminal_gets_the_same_event_in_columns() -> None:
+    record = logging.makeLogRecord({"levelname": "INFO", "msg": "request", "status": 200})
+    line = TextFormatter().format(record)
+    assert "INFO     request" in line
+    assert line.endswith("status=200")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        import sys
+
+        failed = logging.makeLogRecord({"levelname": "ERROR", "msg": "failed", "exc_info": sys.exc_info()})
+    assert "ValueError: why" in TextFormatter().format(failed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"log_level": "loud"}, "debug, info, warning"),
+        ({"secret_key": "changeme-changeme-0123456789-abcdefgh"}, "placeholder"),
+        ({"environment": "prod", "database_url": "sqlite:///a.db"}, "SQLite is for a laptop"),
+        ({"environment": "prod", "database_host": "db"}, "DATABASE_PASSWORD is missing"),
+        ({"environment": "prod"}, "DATABASE_HOST"),
+        ({"environment": "prod", "secret_key": None}, "SECRET_KEY is missing"),
+    ],
+)
+def test_a_wrong_setting_is_named(changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        Settings(_env_file=None, **({"secret_key": KEY} | changes))
+
+
+async def test_an_action_that_fails_after_the_commit_does_not_undo_it(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = await running.app()
+    ran: list[int] = []
+
+    async def fails() -> None:
+        raise RuntimeError("too late")
+
+    async def runs() -> None:
+        ran.append(1)
+
+    logging.getLogger("app.database").addHandler(caplog.handler)
+    async with app.state.database.unit() as unit:
+        unit.after_commit(fails)
+        unit.after_commit(runs)
+    assert ran == [1]
+    assert "action after commit failed" in caplog.text
+
+
+async def test_a_broken_statement_is_an_error_of_the_app_and_not_an_outage(running: Running) -> None:
+    from sqlalchemy import text
+
+    app = await running.app()
+
+    @app.get("/broken")
+    async def broken() -> None:
+        await app.state.database.reader.rows(text("SELECT nothing FROM nowhere"))
+
+    assert (await (await running.client(app)).get("/broken")).status_code == 500
+
+
+def test_sentry_gets_errors_with_release_and_environment_and_no_personal_data(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sentry_sdk
+
+    from app.main import create_app
+
+    sent: list[dict[str, Any]] = []
+    start = sentry_sdk.init
+    # The SDK itself; only what would go over the network ends here.
+    monkeypatch.setattr(sentry_sdk, "init", lambda **options: start(**options, before_send=lambda e, _: sent.append(e)))
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        secret_key=KEY,  # type: ignore[arg-type]
+        database_url=running.base.database_url,
+        sentry_dsn="http://key@127.0.0.1:9/1",  # type: ignore[arg-type]
+        release="r7",
+    )
+    create_app(settings)
+    try:
+        hidden = "-".join(("a", "local", "value"))  # not in the source line that Sentry shows
+        try:
+            raise RuntimeError("unexpected")
+        except RuntimeError as error:
+            sentry_sdk.capture_exception(error)
+    finally:
+        sentry_sdk.get_client().close(timeout=0)
+        sentry_sdk.get_global_scope().set_client(None)
+    (event,) = sent
+    assert (event["release"], event["environment"]) == ("r7", "local")
+    assert hidden not in json.dumps(event, default=str)
+    assert "user" not in event

@@ -19,6 +19,7 @@ import httpx2 as httpx
 import pytest
 
 from app.core.settings import Settings
+from app.healthcheck import main as healthcheck
 from app.migrate import upgrade_postgres
 from tests.app.conftest import KEY, Running, new_database, register
 from tests.app.servers import Server, free_port
@@ -154,3 +155,66 @@ async def test_the_worker_takes_an_export_from_the_queue(
         worker.wait(SECONDS)
     lines = [line for line in (tmp_path / "worker.log").read_text().splitlines() if "export done" in line]
     assert json.loads(lines[0])["rows"] == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_the_containers_check_is_what_livez_says(status: int, code: int) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.handle_request, daemon=True).start()
+    assert healthcheck(server.server_port) == code
+    server.server_close()
+    assert asked == ["/livez"]
+
+
+def test_a_container_that_does_not_listen_is_unhealthy() -> None:
+    assert healthcheck(free_port()) == 1
+
+
+def test_alembics_own_command_works_for_who_writes_migrations(tmp_path: Path) -> None:
+    for arguments in (["upgrade", "head"], ["check"], ["downgrade", "base"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", *arguments],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=f"sqlite:///{tmp_path}/a.db"),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_release_migrates_by_a_command_and_says_so(tmp_path: Path, times: int) -> None:
+    for _ in range(times):
+        done = subprocess.run(
+            [sys.executable, "-m", "app.migrate"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=f"sqlite:///{tmp_path}/a.db"),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "database is up to date" in done.stdout + done.stderr
+
+
+def test_a_migration_that_fails_exits_with_the_reason() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.migrate"],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "migration failed" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
