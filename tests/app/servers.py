@@ -51,15 +51,30 @@ def find(program: str) -> str:
 class Server:
     """A server's process that can be stopped, killed and started again on the same port and data."""
 
-    def __init__(self, command: list[str], port: int, user: str | None, log: Path) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        user: str | None,
+        log: Path,
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.command, self.port, self.user, self.log = command, port, user, log
+        self.environment, self.folder = environment, folder or log.parent
         self.start()
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
         with self.log.open("a") as out:
             self.process = subprocess.Popen(
-                self.command, stdout=out, stderr=out, user=self.user, cwd=self.log.parent, start_new_session=True
+                self.command,
+                stdout=out,
+                stderr=out,
+                user=self.user,
+                cwd=self.folder,
+                env=self.environment,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():
@@ -76,9 +91,9 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def stop(self) -> None:
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """In order; Postgres wants SIGINT for a fast shutdown."""
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(number)
         self.process.wait(START_SECONDS)
 
 

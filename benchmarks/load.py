@@ -1,0 +1,99 @@
+"""Load from wrk: one closed loop of requests on its own core, its result checked and read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SERVER_CORE, OTHER_CORE = 0, 1  # the server alone on one; wrk, Postgres and Redis share the other
+CONNECTIONS = 16
+UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}
+
+
+@dataclass
+class Target:
+    """What one server is asked: requests of one kind, taken at random."""
+
+    url: str
+    paths: list[str]
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass
+class Result:
+    """Requests a second, and the 99th percentile of the latency in milliseconds."""
+
+    rate: float
+    p99: float
+
+
+def require_wrk() -> None:
+    """Install Debian's wrk where it is missing and this is root."""
+    if shutil.which("wrk"):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise SystemExit("wrk is missing: as root, apt-get install wrk")
+    print("Installing Debian's wrk", flush=True)
+    subprocess.run(["apt-get", "install", "--yes", "-q", "wrk"], check=True, capture_output=True)
+
+
+def run(target: Target, seconds: float) -> Result:
+    """Ask for that long. Any answer but 2xx or 3xx ends the benchmark: a fast error is not speed."""
+    quoted = [json.dumps(path) for path in target.paths]
+    headers = "".join(f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}\n" for k, v in target.headers.items())
+    script = (
+        f"local paths = {{{', '.join(quoted)}}}\n"
+        f"wrk.method = {json.dumps(target.method)}\n{headers}"
+        f"wrk.body = {json.dumps(target.body) if target.body else 'nil'}\n"
+        "math.randomseed(7)\n"
+        "request = function() return wrk.format(nil, paths[math.random(#paths)]) end\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "requests.lua"
+        file.write_text(script)
+        command = ["taskset", "-c", str(OTHER_CORE), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s"]
+        out = subprocess.run(
+            [*command, "--timeout", "20s", "--latency", "-s", str(file), target.url],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    if "Non-2xx" in out or "Socket errors" in out:
+        raise SystemExit(f"{target.method} {target.url}{target.paths[0]} did not answer as it should:\n{out}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
+    p99 = re.search(r"99%\s+([\d.]+)(\w+)", out)
+    assert rate is not None, out
+    assert p99 is not None, out
+    return Result(float(rate[1]), float(p99[1]) * UNITS[p99[2]])
+
+
+def compare(rows: dict[str, dict[str, Target]], rounds: int, seconds: float) -> dict[str, dict[str, list[Result]]]:
+    """Every row's targets in turn, round after round, so that a change of the machine's speed meets all of them."""
+    found: dict[str, dict[str, list[Result]]] = {row: {name: [] for name in targets} for row, targets in rows.items()}
+    for number in range(rounds + 1):
+        for row, targets in rows.items():
+            for name, target in targets.items():
+                result = run(target, seconds if number else 1)
+                if number:  # the first round warms up
+                    found[row][name].append(result)
+                    print(f"round {number}/{rounds}  {row:<20} {name:<12} {result.rate:9.1f} req/s", flush=True)
+    return found
+
+
+def median(values: list[float]) -> float:
+    """The median."""
+    return statistics.median(values)
+
+
+def ratios(ours: list[Result], theirs: list[Result]) -> list[float]:
+    """Round by round."""
+    return [a.rate / b.rate for a, b in zip(ours, theirs, strict=True)]
