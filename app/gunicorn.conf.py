@@ -4,6 +4,7 @@ The time-outs form a chain with the load balancer and ECS (infra/contract.py); t
 sides, so change a number here only together with them.
 """
 
+import gc
 import os
 from typing import Any
 
@@ -47,3 +48,13 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """Leave nothing in memory."""
     remove_metrics()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Take what is there for good out of the garbage collector's sight: its full runs stalled requests for 60 ms.
+
+    Measured with benchmarks/app_against_template.py: p99 of a read 85 ms before, 20 to 30 ms after.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

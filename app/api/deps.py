@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from app.core.database import Database, UnitOfWork
@@ -41,7 +41,7 @@ async def get_unit(database: Annotated[Database, Depends(get_database)]) -> Asyn
 
 async def get_caller(
     caller: Annotated[Caller | None, Depends(optional_caller)],
-    _: Annotated[str | None, Security(oauth2)],  # for /docs
+    _: Annotated[str | None, Depends(oauth2)],  # for /docs
 ) -> Caller:
     """Who the access token speaks for. That the account still stands is checked by the query that follows."""
     if caller is None:

@@ -38,7 +38,7 @@ def public_group(name: str) -> str:
 
 def cache_key(request: Request, caller: Caller | None, group: str | None) -> CacheKey | None:
     """The key of this request's answer; None for one that is not cached: admins see what others own."""
-    asked = f"{request.url.path}?{request.url.query}"
+    asked = f"{request.scope['path']}?{request.scope['query_string'].decode()}"
     if group is not None:
         return CacheKey(public_group(group), asked)
     if caller is None or caller.is_admin:

@@ -41,7 +41,7 @@ async def _check(request: Request, window: Window, limit: int, key: CacheKey | N
     metrics.LIMITER.labels("allowed").inc()
 
 
-def optional_caller(request: Request) -> Caller | None:
+async def optional_caller(request: Request) -> Caller | None:
     """Who the request's token speaks for, without asking for one. The signature alone is looked at."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return request.app.state.tokens.read(token) if scheme.lower() == "bearer" and token else None

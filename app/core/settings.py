@@ -59,8 +59,9 @@ class Settings(BaseSettings):
     database_owner_user: str | None = None  # only the migration task gets the owner's credentials
     database_owner_password: SecretStr | None = None
     database_ssl_ca: str | None = None  # PEM text or a file's path; when set, certificate and name are verified
-    database_pool_size: int = Field(default=5, ge=1)
-    database_max_overflow: int = Field(default=5, ge=0)
+    # No overflow: under load its connections would be opened and closed for single requests.
+    database_pool_size: int = Field(default=10, ge=1)
+    database_max_overflow: int = Field(default=0, ge=0)
     database_pool_timeout: float = 3
     database_connect_timeout: float = 3
     database_statement_timeout: float = 5
