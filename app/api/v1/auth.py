@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
 from app.api.deps import LOGIN_RATE_LIMIT, PasswordsDep, SettingsDep, TokensDep, UnitDep
 from app.api.responses import errors
+from app.api.router import Router
 from app.schemas.auth import RefreshRequest, TokenPair
 from app.services import auth
 
-router = APIRouter(prefix="/auth", tags=["auth"], dependencies=LOGIN_RATE_LIMIT)
+router = Router(prefix="/auth", tags=["auth"], dependencies=LOGIN_RATE_LIMIT)
 
 
 @router.post("/token", operation_id="login", responses=errors(401))

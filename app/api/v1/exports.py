@@ -3,14 +3,15 @@
 import uuid
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.deps import RATE_LIMIT, CallerDep, FilesDep, JobsDep, UnitDep
 from app.api.responses import errors
+from app.api.router import Router
 from app.schemas.export import ExportRead
 from app.services import exports
 
-router = APIRouter(prefix="/items/exports", tags=["exports"], dependencies=RATE_LIMIT)
+router = Router(prefix="/items/exports", tags=["exports"], dependencies=RATE_LIMIT)
 CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The items"}
 }

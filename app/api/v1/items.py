@@ -3,15 +3,16 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 
 from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, StoreDep, UnitDep
 from app.api.responses import errors
+from app.api.router import Router
 from app.core.cache import cached
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services import items
 
-router = APIRouter(prefix="/items", tags=["items"], dependencies=RATE_LIMIT)
+router = Router(prefix="/items", tags=["items"], dependencies=RATE_LIMIT)
 IfMatch = Annotated[str | None, Header(max_length=1000, description="Refuse if the item's ETag is another by now")]
 Key = Annotated[
     str | None, Header(min_length=1, max_length=128, pattern=r"^[!-~]+$", description="Makes a repeat harmless")

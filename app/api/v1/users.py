@@ -3,15 +3,16 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, PasswordsDep, StoreDep, UnitDep
 from app.api.responses import errors
+from app.api.router import Router
 from app.core.cache import answer, cached, pack
 from app.schemas.user import PasswordChange, UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
 from app.services import users
 
-router = APIRouter(prefix="/users", tags=["users"], dependencies=RATE_LIMIT)
+router = Router(prefix="/users", tags=["users"], dependencies=RATE_LIMIT)
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=1000, description="From the previous page's `Link` header")]
 

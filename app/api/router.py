@@ -1,0 +1,19 @@
+"""A router that is asked only about its own paths."""
+
+from fastapi import APIRouter
+from starlette.routing import Match
+from starlette.types import Scope
+
+
+class Router(APIRouter):
+    """An APIRouter that does not try its routes on a path without its prefix.
+
+    FastAPI (0.137 and later) tries every route of every included router, and the one that fits twice: a quarter of
+    the time of a read here (benchmarks/middleware.py).
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a route of this router serves the request."""
+        if self.prefix not in scope.get("path", ""):
+            return Match.NONE, {}
+        return super().matches(scope)

@@ -1,0 +1,32 @@
+"""Apps with one constant route, for benchmarks/middleware.py: CONSTANT_APP names which."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from fastapi import Depends, FastAPI
+
+from app.core.limiter import rate_limit
+from app.core.request_layer import RequestLayer
+from app.core.settings import get_settings
+from app.main import create_app
+
+
+async def constant() -> dict[str, str]:
+    """What every app of this benchmark answers."""
+    return {"status": "ok"}
+
+
+def make(kind: str) -> FastAPI:
+    """bare; layer (the one ASGI layer, its log line off); logged (with it); whole (the app); limited (with Redis)."""
+    app = FastAPI() if kind in ("bare", "layer", "logged") else create_app()
+    app.get("/constant", dependencies=[Depends(rate_limit)] if kind == "limited" else [])(constant)
+    if kind in ("layer", "logged"):
+        app.add_middleware(RequestLayer, settings=get_settings())
+    if kind == "layer":
+        logging.getLogger("app.request").disabled = True
+    return app
+
+
+app = make(os.environ.get("CONSTANT_APP", "bare"))
