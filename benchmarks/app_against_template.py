@@ -56,7 +56,7 @@ def targets(url: str, login: str, made: tuple[str, list[str], str]) -> dict[str,
         "indexed read": Target(url, [f"/api/v1/items/{i}" for i in ids], headers=headers),
         "list of 20": Target(url, ["/api/v1/items/?limit=20"], headers=headers),
         "create": Target(url, ["/api/v1/items/"], "POST", json_headers, '{"title": "New", "description": "About it"}'),
-        "login": Target(url, [login], "POST", {"Content-Type": "application/x-www-form-urlencoded"}, form),
+        "login": Target(url, [login], "POST", {"Content-Type": "application/x-www-form-urlencoded"}, form, 5),
     }
 
 

@@ -9,6 +9,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Target:
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
+    settle: float = 0
+    """Seconds that the server goes on for after its clients have left: hashes that nobody waits for any more."""
 
 
 @dataclass
@@ -67,6 +70,7 @@ def run(target: Target, seconds: float) -> Result:
             capture_output=True,
             text=True,
         ).stdout
+    time.sleep(target.settle)
     if "Non-2xx" in out or "Socket errors" in out:
         raise SystemExit(f"{target.method} {target.url}{target.paths[0]} did not answer as it should:\n{out}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
