@@ -8,6 +8,11 @@ The chain of time-outs, each longer than the one before it, so that no request m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
 WEB_PORT = 8000
 METRICS_PORT = 9102
 """Not a port that the load balancer's security group may reach."""
@@ -32,6 +37,23 @@ UNHEALTHY_THRESHOLD = 2
 START_GRACE_SECONDS = 60
 """Longer than a cold start: 3 to 5 s of boot, several times that on a quarter of a vCPU."""
 
+DRAIN_SECONDS = 5
+"""How long a task serves on after SIGTERM while /readyz says 503: ECS has deregistered it by then."""
+
+DATABASE_PORT = 5433
+CACHE_PORT = 6379
+DATABASE_NAME = "app"
+DATABASE_OWNER = "slipway_owner"
+"""RDS.25: not the engine's default name."""
+DATABASE_USER = "app"
+"""The app's own role, which the migration makes."""
+DATABASE_CA_PATH = "/srv/certs/rds.pem"
+"""Where the image has the authorities of RDS (docker/app/Dockerfile, RDS_CA_URL)."""
+DATABASE_CA_URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
+
+WORKER_COMMAND = ("celery", "-A", "app.jobs.worker", "worker", "--concurrency", "1", "--without-mingle")
+MIGRATE_COMMAND = ("python", "-m", "app.migrate")
+
 SCRATCH_PATH = "/tmp"  # noqa: S108 - the only writable folder of a container, its own volume
 
 APP_USER = "10001:10001"
@@ -43,13 +65,72 @@ def web_concurrency(cpu: int) -> int:
     return max(1, cpu // 1024)
 
 
-def web_environment(environment: str, *, cpu: int, trusted_proxies: list[str]) -> dict[str, str]:
-    """The plain environment variables of a web container."""
-    return {
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the environment's services are."""
+
+    database_host: pulumi.Input[str]
+    database_port: pulumi.Input[int]
+    cache_host: pulumi.Input[str]
+    cache_port: pulumi.Input[int]
+    queue_url: pulumi.Input[str]
+    bucket: pulumi.Input[str]
+    region: pulumi.Input[str]
+
+
+def app_environment(
+    environment: str,
+    endpoints: Endpoints,
+    *,
+    cpu: int,
+    pool_size: int,
+    trusted_proxies: Sequence[str],
+    database_ca: str,
+    cache_ca: str = "",
+    cors_origins: Sequence[str] = (),
+    trusted_hosts: Sequence[str] = ("*",),
+) -> dict[str, pulumi.Input[str]]:
+    """The plain environment variables of the app's containers; app/core/settings.py reads them."""
+    found: dict[str, pulumi.Input[str]] = {
         "ENVIRONMENT": environment,
         "WEB_CONCURRENCY": str(web_concurrency(cpu)),
         "FORWARDED_ALLOW_IPS": ",".join(trusted_proxies),
         "METRICS_PORT": str(METRICS_PORT),
-        # Until the environment has a database of its own, each task has one in its scratch volume.
-        "DATABASE_URL": f"sqlite:///{SCRATCH_PATH}/app.db",
+        "DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "DATABASE_HOST": endpoints.database_host,
+        "DATABASE_PORT": pulumi.Output.format("{0}", endpoints.database_port),
+        "DATABASE_NAME": DATABASE_NAME,
+        "DATABASE_USER": DATABASE_USER,
+        "DATABASE_SSL_CA": database_ca,
+        "DATABASE_POOL_SIZE": str(pool_size),
+        "DATABASE_MAX_OVERFLOW": "0",
+        "REDIS_HOST": endpoints.cache_host,
+        "REDIS_PORT": pulumi.Output.format("{0}", endpoints.cache_port),
+        "REDIS_TLS": "true",
+        "JOBS_QUEUE_URL": endpoints.queue_url,
+        "EXPORTS_BUCKET": endpoints.bucket,
+        "AWS_REGION": endpoints.region,
+        "TRUSTED_HOSTS": ",".join(trusted_hosts),
     }
+    if cache_ca:
+        found["REDIS_SSL_CA"] = cache_ca
+    if cors_origins:
+        found["CORS_ORIGINS"] = ",".join(cors_origins)
+    return found
+
+
+APP_SECRETS = ("SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD")
+"""What every container of the app gets from Secrets Manager."""
+
+
+def owner_secrets(master_secret_arn: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+    """What the migration task gets besides: RDS keeps the owner's name and password in one JSON secret."""
+    return {
+        "DATABASE_OWNER_USER": pulumi.Output.format("{0}:username::", master_secret_arn),
+        "DATABASE_OWNER_PASSWORD": pulumi.Output.format("{0}:password::", master_secret_arn),
+    }
+
+
+def connections(*, web_tasks: int, worker_tasks: int, workers: int, pool_size: int) -> int:
+    """Database connections at worst: a rollout runs both revisions, and 10 stay free for people and migrations."""
+    return web_tasks * 2 * workers * pool_size + worker_tasks * 2 * pool_size + 10

@@ -24,10 +24,12 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from infra import contract
 from infra.errors import SlipwayError
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "slipway"
+SECRETS_KEY = "appSecrets"
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
 # CPU units -> (smallest, largest, step) in MiB. 256 has the odd list 512, 1024, 2048.
@@ -39,6 +41,19 @@ FARGATE_MEMORY: dict[int, tuple[int, int, int]] = {
     4096: (8192, 30720, 1024),
     8192: (16384, 61440, 4096),
     16384: (32768, 122880, 8192),
+}
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html
+DATABASE_MEMORY_GIB: dict[str, int] = {
+    "db.t4g.micro": 1,
+    "db.t4g.small": 2,
+    "db.t4g.medium": 4,
+    "db.t4g.large": 8,
+    "db.m7g.large": 8,
+    "db.m7g.xlarge": 16,
+    "db.m7g.2xlarge": 32,
+    "db.r7g.large": 16,
+    "db.r7g.xlarge": 32,
 }
 
 # What CloudWatch Logs accepts for a retention, in days.
@@ -61,6 +76,11 @@ def _retention(value: int) -> int:
     if value not in LOG_RETENTION_DAYS:
         raise ValueError(f"CloudWatch Logs takes one of {', '.join(map(str, LOG_RETENTION_DAYS))} days")
     return value
+
+
+def max_connections(database_class: str) -> int:
+    """RDS's default for Postgres: LEAST(memory / 9531392 bytes, 5000); about 112 for each GiB."""
+    return min(DATABASE_MEMORY_GIB[database_class] * 1024**3 // 9531392, 5000)
 
 
 def fargate_memory(cpu: int) -> list[int]:
@@ -87,12 +107,107 @@ class Settings(BaseModel):
     web_cpu: int
     web_memory: int
     web_tasks: Annotated[int, Field(ge=1, le=100)]
+    web_max_tasks: Annotated[int, Field(ge=1, le=100)]
+    worker_cpu: int
+    worker_memory: int
+    worker_tasks: Annotated[int, Field(ge=0, le=100)]
+    worker_max_tasks: Annotated[int, Field(ge=0, le=100)]
+    database_class: str
+    database_version: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$", coerce_numbers_to_str=True)]
+    database_storage_gb: Annotated[int, Field(ge=20, le=65536)]
+    database_multi_az: bool
+    database_backup_days: Annotated[int, Field(ge=0, le=35)]
+    database_pool_size: Annotated[int, Field(ge=1, le=100)]
+    database_ca: str
+    cache_class: Annotated[str, Field(pattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$")]
+    cache_version: Annotated[str, Field(pattern=r"^\d+\.\d+$", coerce_numbers_to_str=True)]
+    cache_nodes: Annotated[int, Field(ge=1, le=6)]
+    cache_ca: str
+    cors_origins: list[str]
+    secrets_generation: Annotated[int, Field(ge=1)]
+    protect: bool
     log_retention_days: Annotated[int, AfterValidator(_retention)]
 
     @model_validator(mode="after")
     def _fargate_pairs(self) -> Self:
         _check_fargate("webCpu", self.web_cpu, "webMemory", self.web_memory)
+        _check_fargate("workerCpu", self.worker_cpu, "workerMemory", self.worker_memory)
         return self
+
+    @model_validator(mode="after")
+    def _ranges_of_tasks(self) -> Self:
+        for kind, least, most in (
+            ("web", self.web_tasks, self.web_max_tasks),
+            ("worker", self.worker_tasks, self.worker_max_tasks),
+        ):
+            if most < least:
+                raise ValueError(f"{kind}MaxTasks is {most}: it must be at least {kind}Tasks, {least}")
+        return self
+
+    @model_validator(mode="after")
+    def _connections(self) -> Self:
+        """A database that is out of connections refuses the new revision in the middle of a rollout."""
+        if self.database_class not in DATABASE_MEMORY_GIB:
+            raise ValueError(
+                f"databaseClass is {self.database_class}: known are {', '.join(sorted(DATABASE_MEMORY_GIB))}"
+            )
+        allowed = int(max_connections(self.database_class) * 0.8)
+        workers = contract.web_concurrency(self.web_cpu)
+        asked = contract.connections(
+            web_tasks=self.web_max_tasks,
+            worker_tasks=self.worker_max_tasks,
+            workers=workers,
+            pool_size=self.database_pool_size,
+        )
+        if asked > allowed:
+            raise ValueError(
+                f"databasePoolSize is {self.database_pool_size}: {self.web_max_tasks} web tasks x 2 (a rollout runs "
+                f"both revisions) x {workers} workers x {self.database_pool_size}, {self.worker_max_tasks} worker "
+                f"tasks x 2 x {self.database_pool_size} and 10 are {asked} connections; 80 % of what "
+                f"{self.database_class} has is {allowed}. Take a smaller pool, fewer tasks or a larger class"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _production(self) -> Self:
+        if self.environment != "prod":
+            return self
+        weak = {
+            "protect": not self.protect,
+            "databaseMultiAz": not self.database_multi_az,
+            "databaseBackupDays": self.database_backup_days < 7,
+            "cacheNodes": self.cache_nodes < 2,
+            "webTasks": self.web_tasks < 2,
+            "natGateways": self.nat_gateways != "per-zone",
+        }
+        found = [key for key, wrong in weak.items() if wrong]
+        if found:
+            raise ValueError(f"{', '.join(found)}: production is protected and survives the loss of a zone")
+        return self
+
+    def pem(self, key: str, path: str) -> str:
+        """The text of a PEM file that a setting names; empty for no path."""
+        if not path:
+            return ""
+        file = ROOT / path
+        if not file.is_file():
+            raise pulumi.RunError(
+                f"{PROJECT}:{key} is {path!r}: there is no such file; for stack local `make up` makes it"
+            )
+        return file.read_text()
+
+    @staticmethod
+    def app_secrets() -> dict[str, pulumi.Output[str]]:
+        """More secret variables of the app, each an output that stays secret."""
+        text = pulumi.Config(PROJECT).get_secret(SECRETS_KEY)
+        names = json.loads(pulumi.runtime.get_config(f"{PROJECT}:{SECRETS_KEY}") or "{}")
+        if text is None:
+            return {}
+
+        def value(name: str) -> pulumi.Output[str]:
+            return text.apply(lambda found: str(json.loads(found)[name]))
+
+        return {name: value(name) for name in names}
 
     @classmethod
     def load(cls, values: Mapping[str, Any], source: str) -> Settings:
@@ -132,6 +247,7 @@ class Settings(BaseModel):
         given = yaml.safe_load(path.read_text()).get("config") or {}
         prefix = f"{PROJECT}:"
         values |= {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
+        values.pop(SECRETS_KEY, None)  # the app's business, and not readable here
         return cls.load(values, str(path.relative_to(root)))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
@@ -28,6 +28,8 @@ class ImageArgs:
     """Files and folders below the context that the build reads; the .dockerignore lets in just these."""
     base_image: str
     architecture: str = "X86_64"
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    """Arguments of the build beside BASE_IMAGE."""
     network: str = "default"
     """`host` where a build reaches the package registries only as this machine does."""
 
@@ -51,7 +53,7 @@ class Image(pulumi.ComponentResource):
             f"{name}-image",
             context={"location": str(args.context)},
             dockerfile={"location": str(args.context / args.dockerfile)},
-            build_args={"BASE_IMAGE": args.base_image},
+            build_args={"BASE_IMAGE": args.base_image, **args.build_args},
             platforms=[
                 docker_build.Platform.LINUX_ARM64 if args.architecture == "ARM64" else docker_build.Platform.LINUX_AMD64
             ],
@@ -73,7 +75,7 @@ class Image(pulumi.ComponentResource):
 
 def source_hash(args: ImageArgs) -> str:
     """Twelve hex digits over paths, modes and bytes of the sources, and over what the build is told."""
-    digest = hashlib.sha256(f"{args.base_image} {args.architecture}".encode())
+    digest = hashlib.sha256(f"{args.base_image} {args.architecture} {sorted(args.build_args.items())}".encode())
     for source in sorted(args.sources):
         root = args.context / source
         files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())

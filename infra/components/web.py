@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -12,8 +12,16 @@ from infra import contract
 from infra.components.cluster import Cluster
 from infra.components.load_balancer import LoadBalancer
 from infra.components.network import Network
-from infra.components.registry import Registry
-from infra.components.roles import execution_role, task_role
+from infra.components.security_group import allow, allow_https_out
+from infra.components.task import Store, Task, TaskArgs
+
+HEALTH_CHECK = {
+    "command": ["CMD", "python", "-m", "app.healthcheck"],
+    "interval": 5,
+    "timeout": 5,
+    "retries": 3,
+    "startPeriod": contract.START_GRACE_SECONDS,
+}
 
 
 @dataclass(frozen=True)
@@ -23,27 +31,22 @@ class WebArgs:
     network: Network
     load_balancer: LoadBalancer
     cluster: Cluster
-    registry: Registry
-    image: pulumi.Input[str]
-    """The image by digest."""
-    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Plain variables; a secret does not belong here (ECS.8)."""
-    cpu: int = 1024
-    """CPU units."""
-    memory: int = 2048
-    """MiB."""
-    architecture: str = "X86_64"
+    task: TaskArgs
+    stores: Sequence[Store] = ()
+    """The database and cache that it may reach."""
     tasks: int = 2
-    log_retention_days: int = 30
+    hooks: pulumi.ResourceHookBinding | None = None
+    """What has to hold before the service changes."""
+    after: Sequence[pulumi.Resource] = ()
+    """What those need: the migration's task definition."""
 
 
 class Web(pulumi.ComponentResource):
     """An ECS service of the app.
 
-    Provisions: log group, execution and task role, security group (in: the load balancer; out: HTTPS to
-    pull and to AWS's endpoints), task definition, target group, listener rule, service with
-    circuit breaker and rollback. Costs on Fargate (us-east-1, x86), each task and month: 29.55 USD a vCPU
-    and 3.24 USD a GB.
+    Provisions: a task definition with its log group and roles, security group (in: the load balancer; out: its stores,
+    and HTTPS to pull and to AWS's endpoints), target group, listener rule, service with circuit breaker and rollback.
+    Costs on Fargate (us-east-1, x86), each task and month: 29.55 USD a vCPU and 3.24 USD a GB.
     """
 
     service_name: pulumi.Output[str]
@@ -51,33 +54,23 @@ class Web(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     target_group_arn: pulumi.Output[str]
+    target_group_suffix: pulumi.Output[str]
 
     def __init__(self, name: str, args: WebArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:web:Web", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        logs = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=args.log_retention_days, opts=child)
-        execution = execution_role(
-            name, repository_arn=args.registry.repository_arn, log_group_arn=logs.arn, parent=self
-        )
-        task = task_role(name, statements=[], parent=self)
-        group = self._security_group(name, args)
-        definition = aws.ecs.TaskDefinition(
-            f"{name}-task",
-            family=name,
-            requires_compatibilities=["FARGATE"],
-            network_mode="awsvpc",
-            cpu=str(args.cpu),
-            memory=str(args.memory),
-            runtime_platform={
-                "operating_system_family": "LINUX",
-                "cpu_architecture": args.architecture,
-            },
-            volumes=[{"name": "tmp"}],
-            execution_role_arn=execution.arn,
-            task_role_arn=task.arn,
-            container_definitions=_containers(args, logs),
+        task = Task(
+            name,
+            "web",
+            args.task.but(
+                container={
+                    "portMappings": [{"containerPort": contract.WEB_PORT, "protocol": "tcp"}],
+                    "healthCheck": HEALTH_CHECK,
+                }
+            ),
             opts=child,
         )
+        group, rules = self._security_group(name, args)
         targets = aws.lb.TargetGroup(
             f"{name}-web",
             vpc_id=args.network.vpc_id,
@@ -106,7 +99,7 @@ class Web(pulumi.ComponentResource):
         service = aws.ecs.Service(
             f"{name}-service",
             cluster=args.cluster.arn,
-            task_definition=definition.arn,
+            task_definition=task.arn,
             desired_count=args.tasks,
             launch_type="FARGATE",
             platform_version="LATEST",
@@ -133,100 +126,42 @@ class Web(pulumi.ComponentResource):
             # a service that drains without them cannot stop.
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[rule, execution, task],
+                depends_on=[rule, *task.ready, *rules, *args.after],
+                hooks=args.hooks,
                 custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),
             ),
         )
         self.service_name = service.name
-        self.task_definition_arn = definition.arn
-        self.log_group_name = logs.name
+        self.task_definition_arn = task.arn
+        self.log_group_name = task.log_group_name
         self.security_group_id = group.id
         self.target_group_arn = targets.arn
+        self.target_group_suffix = targets.arn_suffix
         self.register_outputs({"serviceName": self.service_name})
 
-    def _security_group(self, name: str, args: WebArgs) -> aws.ec2.SecurityGroup:
-        child = pulumi.ResourceOptions(parent=self)
+    def _security_group(self, name: str, args: WebArgs) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
         group = aws.ec2.SecurityGroup(
             f"{name}-web",
             description="Web tasks: reached by the load balancer, reach AWS over HTTPS",
             vpc_id=args.network.vpc_id,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        balancer = args.load_balancer.security_group_id
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-web-from-lb",
-            security_group_id=group.id,
-            referenced_security_group_id=balancer,
-            description="Requests and health checks from the load balancer",
-            ip_protocol="tcp",
-            from_port=contract.WEB_PORT,
-            to_port=contract.WEB_PORT,
-            opts=child,
-        )
-        aws.vpc.SecurityGroupEgressRule(
+        rules = allow(
             f"{name}-lb-to-web",
-            security_group_id=balancer,
-            referenced_security_group_id=group.id,
-            description="Requests and health checks to the web tasks",
-            ip_protocol="tcp",
-            from_port=contract.WEB_PORT,
-            to_port=contract.WEB_PORT,
-            opts=child,
+            source=args.load_balancer.security_group_id,
+            target=group.id,
+            port=contract.WEB_PORT,
+            why="Requests and health checks from the load balancer",
+            parent=self,
         )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-web-https",
-            security_group_id=group.id,
-            description="HTTPS: the registry, AWS endpoints, Sentry",
-            cidr_ipv4="0.0.0.0/0",
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            opts=child,
-        )
-        return group
-
-
-def _containers(args: WebArgs, logs: aws.cloudwatch.LogGroup) -> pulumi.Output[str]:
-    region = aws.get_region_output().region
-    return pulumi.Output.json_dumps(
-        [
-            {
-                "name": "web",
-                "image": args.image,
-                "essential": True,
-                "user": contract.APP_USER,
-                "readonlyRootFilesystem": True,
-                "privileged": False,
-                "linuxParameters": {
-                    "initProcessEnabled": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                # Fargate has no tmpfs: a volume of the task's own is the writable place.
-                "mountPoints": [{"sourceVolume": "tmp", "containerPath": contract.SCRATCH_PATH}],
-                "portMappings": [{"containerPort": contract.WEB_PORT, "protocol": "tcp"}],
-                "environment": [{"name": key, "value": value} for key, value in sorted(args.environment.items())],
-                "healthCheck": {
-                    "command": [
-                        "CMD",
-                        "python",
-                        "-c",
-                        "import urllib.request as r; "
-                        f"r.urlopen('http://127.0.0.1:{contract.WEB_PORT}{contract.LIVE_PATH}', timeout=2)",
-                    ],
-                    "interval": 5,
-                    "timeout": 5,
-                    "retries": 3,
-                    "startPeriod": contract.START_GRACE_SECONDS,
-                },
-                "stopTimeout": contract.STOP_TIMEOUT_SECONDS,
-                "logConfiguration": {
-                    "logDriver": "awslogs",
-                    "options": {
-                        "awslogs-group": logs.name,
-                        "awslogs-region": region,
-                        "awslogs-stream-prefix": "web",
-                    },
-                },
-            }
-        ]
-    )
+        rules.append(allow_https_out(f"{name}-web", source=group.id, parent=self))
+        for store in args.stores:
+            rules += allow(
+                f"{name}-web-to-{store.label}",
+                source=group.id,
+                target=store.security_group_id,
+                port=store.port,
+                why=f"Web tasks use the {store.label}",
+                parent=self,
+            )
+        return group, rules

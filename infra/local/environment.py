@@ -7,13 +7,14 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 from infra.errors import SlipwayError
 from infra.local import engine
 from infra.local.base_images import ensure_base
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 from infra.local.emulator import process as emulator
-from infra.local.paths import run_dir
+from infra.local.paths import ROOT, run_dir
 from infra.local.progress import console, step, timings
 from infra.local.session import Session, emulator_port, open_session
 from infra.local.status import Status, read_status
@@ -38,12 +39,16 @@ def up() -> Status:
         with step(f"Base image {settings.base_image}"):
             base = ensure_base(settings.base_image)
         console.print(f"  {base.reference}: {base.origin}")
+        for reference in (f"postgres:{settings.database_version}-alpine", f"redis:{settings.cache_version[0]}-alpine"):
+            with step(f"Image {reference}"):
+                console.print(f"  {reference}: {ensure_base(reference).origin}")
         with step("Local AWS"):
             running = emulator.start(emulator_port(), docker.bridge_address)
             if running.started_fresh:
                 engine.discard_state()
             engine.ensure_stack(session)
             engine.recover(session)
+        _write_authorities(running.endpoint)
         console.print(f"  at {running.endpoint}, pid {running.pid}, log {running.log}")
         changed = _deploy(session)
         with step("A request through the load balancer"):
@@ -74,6 +79,17 @@ def down() -> None:
         if stop_docker_if_ours():
             console.print("  The Docker engine that `make up` had started is stopped as well.")
     console.print("Nothing of the local environment is left running.")
+
+
+def _write_authorities(endpoint: str) -> None:
+    """Who signs the local database's and cache's certificates: stacks/Pulumi.local.yaml names these files."""
+    for service in ("rds", "elasticache"):
+        with urlopen(f"{endpoint}/_ministack/{service}/ca.pem", timeout=10) as answer:  # noqa: S310 - loopback
+            text = answer.read()
+        file = ROOT / ".slipway" / "ca" / f"{service}.pem"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or file.read_bytes() != text:
+            file.write_bytes(text)
 
 
 def _deploy(session: Session) -> bool:

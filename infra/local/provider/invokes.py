@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import secrets
+import string
 from collections.abc import Callable
 
 from infra.local.provider.kind import Context, Properties
@@ -27,6 +29,15 @@ def _partition(aws: Context, given: Properties) -> Properties:
     return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
 
 
+def _random_password(aws: Context, given: Properties) -> Properties:
+    """A new one each time, as AWS has it; made here, so that a preview needs no local AWS."""
+    alphabet = string.ascii_letters + string.digits
+    if not given.get("excludePunctuation"):
+        alphabet += string.punctuation
+    length = int(given.get("passwordLength") or 32)
+    return {"id": aws.region, "randomPassword": "".join(secrets.choice(alphabet) for _ in range(length))}
+
+
 def _registry_token(aws: Context, given: Properties) -> Properties:
     """The local registry takes any password."""
     return {
@@ -44,5 +55,6 @@ INVOKES: dict[str, Function] = {
     "aws:index/getRegion:getRegion": _region,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
     "aws:index/getPartition:getPartition": _partition,
+    "aws:secretsmanager/getRandomPassword:getRandomPassword": _random_password,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry_token,
 }

@@ -89,8 +89,8 @@ _PLAIN = {
     "performanceInsightsEnabled": "EnablePerformanceInsights",
     "performanceInsightsKmsKeyId": "PerformanceInsightsKMSKeyId",
     "performanceInsightsRetentionPeriod": "PerformanceInsightsRetentionPeriod",
-    "preferredBackupWindow": "PreferredBackupWindow",
-    "preferredMaintenanceWindow": "PreferredMaintenanceWindow",
+    "backupWindow": "PreferredBackupWindow",
+    "maintenanceWindow": "PreferredMaintenanceWindow",
     "storageType": "StorageType",
     "vpcSecurityGroupIds": "VpcSecurityGroupIds",
 }

@@ -1,0 +1,52 @@
+"""The job queue, with a place for what cannot be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+VISIBILITY_SECONDS = 900
+"""As app/jobs/worker.py has it: longer than any job takes."""
+DEAD_LETTER_SECONDS = 14 * 24 * 3600
+"""SQS's longest: time to look at what failed."""
+
+
+@dataclass(frozen=True)
+class QueueArgs:
+    """Inputs of `Queue`."""
+
+    tries: int = 5
+    """A message that was received so often is a dead letter."""
+
+
+class Queue(pulumi.ComponentResource):
+    """An SQS queue, encrypted, and its dead-letter queue. Costs 0.40 USD a million requests."""
+
+    url: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    name: pulumi.Output[str]
+    dead_letters_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: QueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:queue:Queue", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        dead = aws.sqs.Queue(
+            f"{name}-jobs-dead",
+            message_retention_seconds=DEAD_LETTER_SECONDS,
+            sqs_managed_sse_enabled=True,
+            opts=child,
+        )
+        jobs = aws.sqs.Queue(
+            f"{name}-jobs",
+            visibility_timeout_seconds=VISIBILITY_SECONDS,
+            message_retention_seconds=4 * 24 * 3600,
+            receive_wait_time_seconds=10,
+            sqs_managed_sse_enabled=True,
+            redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": args.tries}),
+            opts=child,
+        )
+        self.url, self.arn, self.name = jobs.url, jobs.arn, jobs.name
+        self.dead_letters_name = dead.name
+        self.register_outputs({"url": self.url})

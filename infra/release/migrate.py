@@ -1,0 +1,80 @@
+"""The database is migrated before traffic moves: a one-off task of the same image, or the service is not touched."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import boto3
+import pulumi
+
+START_SECONDS = 600
+"""For a task to be placed, to pull its image and to migrate."""
+LOG_LINES = 50
+
+
+def before_the_service_changes(name: str, family: str) -> pulumi.ResourceHookBinding:
+    """Hooks of an ECS service that run the newest task definition of `family` first.
+
+    A task that does not exit with 0 stops the update with its last log lines; the old revision goes on serving. The
+    hook runs before every creation and update of the service, so a failed migration is tried again by the next `up`.
+    """
+
+    def migrate(args: pulumi.ResourceHookArgs) -> None:
+        inputs = args.new_inputs or {}
+        run(str(inputs["cluster"]), family, dict(inputs["networkConfiguration"]))
+
+    hook = pulumi.ResourceHook(f"{name}-migrate", migrate, opts=pulumi.ResourceHookOptions(on_dry_run=False))
+    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
+
+
+def run(cluster: str, family: str, network: dict[str, Any]) -> None:
+    """Run the task to its end; raises `RuntimeError` with the reason and the last log lines when it fails."""
+    ecs = boto3.client("ecs")
+    started = ecs.run_task(
+        cluster=cluster,
+        taskDefinition=family,
+        launchType="FARGATE",
+        startedBy="slipway-migrate",
+        networkConfiguration={
+            "awsvpcConfiguration": {
+                "subnets": network["subnets"],
+                "securityGroups": network.get("securityGroups") or [],
+                "assignPublicIp": "DISABLED",
+            }
+        },
+    )
+    if not started["tasks"]:
+        raise RuntimeError(f"the migration task was not started: {started.get('failures')}")
+    arn = started["tasks"][0]["taskArn"]
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+        if task["lastStatus"] == "STOPPED":
+            break
+        if time.monotonic() > deadline:
+            ecs.stop_task(cluster=cluster, task=arn, reason="the migration took too long")
+            raise RuntimeError(f"the migration did not end in {START_SECONDS} s; the service was not touched")
+        time.sleep(1)
+    (container,) = task["containers"]
+    if container.get("exitCode") != 0:
+        why = container.get("reason") or task.get("stoppedReason") or "no reason given"
+        raise RuntimeError(
+            f"the migration failed (exit code {container.get('exitCode')}, {why}); the service was not touched.\n"
+            + "\n".join(_last_lines(ecs, task))
+        )
+
+
+def _last_lines(ecs: Any, task: Any) -> list[str]:
+    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+    (container,) = definition["containerDefinitions"]
+    options = container["logConfiguration"]["options"]
+    stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task['taskArn'].rsplit('/', 1)[-1]}"
+    logs = boto3.client("logs")
+    try:
+        events = logs.get_log_events(
+            logGroupName=options["awslogs-group"], logStreamName=stream, limit=LOG_LINES, startFromHead=False
+        )["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return ["(it wrote no log)"]
+    return [event["message"] for event in events]
