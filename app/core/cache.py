@@ -132,7 +132,9 @@ def answer(request: Request, packed: bytes) -> Response:
     if etag and matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     if cursor:
-        headers["link"] = f'<{request.url.include_query_params(cursor=cursor)}>; rel="next"'
+        url = request.url.include_query_params(cursor=cursor)
+        # Relative: behind a load balancer this process does not know what its address is.
+        headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
     return Response(body, media_type="application/json", headers=headers)
 
 

@@ -121,6 +121,10 @@ def _build(reference: str) -> None:
         )
         _strip(tree)
         shutil.copytree(recipe / "rootfs", tree, symlinks=True, dirs_exist_ok=True)
+        if (recipe / "setup").exists():
+            shutil.copy(recipe / "setup", tree / "setup")
+            run(["chroot", str(tree), "/setup"], f"{recipe.name}/setup failed", log=log)
+            (tree / "setup").unlink()
         _import(tree, reference, log)
 
 

@@ -23,7 +23,7 @@ async def start_export(
 ) -> ExportRead:
     """Ask for a CSV file of all of your items. `Location` says where to see how far it is."""
     export = await exports.start(unit, caller=caller, jobs=jobs)
-    response.headers["location"] = str(request.url_for("read_export", export_id=export.id))
+    response.headers["location"] = request.url_for("read_export", export_id=export.id).path
     return export
 
 

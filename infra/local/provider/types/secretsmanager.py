@@ -50,7 +50,11 @@ class SecretVersion(Kind):
 
     def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:
         made = aws("secretsmanager").put_secret_value(SecretId=given["secretId"], SecretString=given["secretString"])
-        return f"{given['secretId']}|{made['VersionId']}", {"arn": made["ARN"], "secretArn": made["ARN"], "versionId": made["VersionId"]}
+        return f"{given['secretId']}|{made['VersionId']}", {
+            "arn": made["ARN"],
+            "secretArn": made["ARN"],
+            "versionId": made["VersionId"],
+        }
 
     def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
         secret, _, version = id.partition("|")
