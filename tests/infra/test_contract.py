@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infra import contract
+from tests.infra.recorder import record
 
 
 def test_a_stop_gives_requests_the_time_that_they_were_promised() -> None:
@@ -16,3 +17,66 @@ def test_the_app_never_closes_a_connection_that_the_load_balancer_still_uses() -
 
 def test_workers_follow_from_the_tasks_cpu_alone() -> None:
     assert [contract.web_concurrency(cpu) for cpu in (256, 1024, 4096)] == [1, 1, 4]
+
+
+def test_both_sides_have_the_same_time_outs() -> None:
+    import runpy
+    from pathlib import Path
+
+    conf = runpy.run_path(str(Path(__file__).resolve().parents[2] / "app" / "gunicorn.conf.py"))
+    assert conf["keepalive"] == contract.KEEPALIVE_SECONDS
+    assert conf["graceful_timeout"] == contract.GRACEFUL_TIMEOUT_SECONDS
+    assert conf["bind"].endswith(f":{contract.WEB_PORT}")
+
+
+def given() -> set[str]:
+    """Every variable that some container of the app gets. In `record`, for outputs belong to a running program."""
+    names: set[str] = set(contract.APP_SECRETS)
+
+    def build() -> None:
+        endpoints = contract.Endpoints("db", 5433, "cache", 6379, "https://sqs/q", "bucket", "eu-central-1")
+        names.update(
+            contract.app_environment(
+                "prod",
+                endpoints,
+                cpu=1024,
+                pool_size=5,
+                trusted_proxies=["10.20.0.0/20"],
+                database_ca="ca",
+                cache_ca="ca",
+                cors_origins=["https://app.example.com"],
+            )
+        )
+        names.update(contract.owner_secrets("arn"))
+
+    record(build)
+    return names
+
+
+# gunicorn and uvicorn read these, not the app's settings.
+OF_THE_SERVER = {"FORWARDED_ALLOW_IPS"}
+# What the app can be told and AWS has no need to: a URL instead of parts, a laptop's choices, sensible defaults.
+LEFT_TO_DEFAULTS = {
+    "RELEASE", "LOG_LEVEL", "DATABASE_URL", "DATABASE_POOL_TIMEOUT", "DATABASE_CONNECT_TIMEOUT",
+    "DATABASE_STATEMENT_TIMEOUT", "DATABASE_LOCK_TIMEOUT", "REDIS_URL", "REDIS_KEY_PREFIX", "REDIS_TIMEOUT",
+    "ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME", "MAX_BODY_BYTES", "RATE_LIMIT_PER_MINUTE",
+    "LOGIN_RATE_LIMIT_PER_MINUTE", "CACHE_TTL", "AWS_ENDPOINT_URL", "SENTRY_DSN",
+}  # fmt: skip
+
+
+def test_every_variable_that_infrastructure_sets_is_one_that_the_app_reads() -> None:
+    from app.core.settings import Settings
+
+    assert given() - OF_THE_SERVER <= {name.upper() for name in Settings.model_fields}
+
+
+def test_every_variable_that_the_app_reads_is_set_or_left_out_on_purpose() -> None:
+    from app.core.settings import Settings
+
+    assert {name.upper() for name in Settings.model_fields} - given() == LEFT_TO_DEFAULTS
+
+
+def test_the_generated_secrets_are_the_ones_that_the_app_gets() -> None:
+    from infra.components.secrets import GENERATED
+
+    assert set(GENERATED) == set(contract.APP_SECRETS)

@@ -11,10 +11,18 @@ from infra.components.cluster import Cluster, ClusterArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.components.network import Network, NetworkArgs
 from infra.components.registry import Registry, RegistryArgs
+from infra.components.task import TaskArgs
 from infra.components.web import Web, WebArgs
 from tests.infra.recorder import Registered, of, record
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment() -> dict[str, Any]:
+    endpoints = contract.Endpoints("db", 5433, "cache", 6379, "https://sqs/q", "bucket", "eu-central-1")
+    return contract.app_environment(
+        "dev", endpoints, cpu=1024, pool_size=5, trusted_proxies=["10.20.0.0/20"], database_ca="/srv/certs/rds.pem"
+    )
 
 
 def build() -> None:
@@ -25,9 +33,14 @@ def build() -> None:
             network=network,
             load_balancer=LoadBalancer("lb", LoadBalancerArgs(network=network)),
             cluster=Cluster("c", ClusterArgs()),
-            registry=Registry("r", RegistryArgs()),
-            image="registry/app@sha256:abc",
-            environment=contract.web_environment("dev", cpu=1024, trusted_proxies=network.public_cidrs),
+            task=TaskArgs(
+                registry=Registry("r", RegistryArgs()),
+                image="registry/app@sha256:abc",
+                environment=environment(),
+                secrets={"SECRET_KEY": "arn:secret:SECRET_KEY::"},
+                secret_arns=["arn:secret"],
+                key_arn="arn:key",
+            ),
         ),
     )
 
