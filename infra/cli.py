@@ -69,6 +69,28 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
+def plan(
+    stack: Annotated[str, typer.Argument(help="A stack file's name: dev, staging, prod, local.")],
+    offline: Annotated[bool, typer.Option("--offline", help="With the local provider: no account is needed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a stack file would create, as a tree. For a real account use `pulumi preview`."""
+    from infra.local import plan as planner
+
+    if not offline:
+        raise SlipwayError(
+            "Without --offline a plan would need an AWS account.",
+            f"slipway plan {stack} --offline, or with credentials: pulumi preview -s {stack}",
+        )
+    found = planner.plan(stack)
+    if as_json:
+        sys.stdout.write(json.dumps(planner.as_json(stack, found), indent=2) + "\n")
+    else:
+        sys.stdout.write(planner.summary(found))
+        out.print(f"{len(found)} resources would be created.")
+
+
+@app.command()
 def logs(
     what: Annotated[str, typer.Argument(help="`app`, `emulator` or `docker`.")] = "app",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 100,

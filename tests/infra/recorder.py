@@ -16,6 +16,13 @@ OUTPUTS = {
     "aws:ec2/vpc:Vpc": {"arn": "arn:aws:ec2:::vpc"},
     "aws:ecr/repository:Repository": {"repositoryUrl": "registry/app", "arn": "arn:aws:ecr:::repository"},
     "docker-build:index:Image": {"digest": "sha256:abc", "ref": "registry/app:tag@sha256:abc"},
+    "aws:rds/instance:Instance": {
+        "address": "db.example",
+        "masterUserSecrets": [{"secretArn": "arn:aws:secretsmanager:::rds", "secretStatus": "active"}],
+    },
+    "aws:elasticache/replicationGroup:ReplicationGroup": {"primaryEndpointAddress": "cache.example"},
+    "aws:secretsmanager/secretVersion:SecretVersion": {"secretArn": "arn:aws:secretsmanager:::app"},
+    "aws:sqs/queue:Queue": {"url": "https://sqs.example/jobs"},
     "aws:lb/loadBalancer:LoadBalancer": {"dnsName": "lb.example", "zoneId": "Z1", "arnSuffix": "app/lb/1"},
 }
 
@@ -31,6 +38,7 @@ class Registered:
     """The parent's name; empty below the stack."""
     protect: bool
     secret_outputs: tuple[str, ...]
+    ignore_changes: tuple[str, ...]
 
 
 class Mocks(pulumi.runtime.Mocks):
@@ -45,6 +53,7 @@ class Mocks(pulumi.runtime.Mocks):
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["z-a", "z-b", "z-c"]},
             "aws:index/getRegion:getRegion": {"region": "eu-central-1", "name": "eu-central-1"},
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012"},
+            "aws:secretsmanager/getRandomPassword:getRandomPassword": {"randomPassword": "generated"},
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "p"},
         }
         return answers[args.token]
@@ -66,6 +75,7 @@ class Monitor(mocks.MockMonitor):
                 parent=request.parent.rsplit("::", 1)[-1],
                 protect=request.protect,
                 secret_outputs=tuple(request.additionalSecretOutputs),
+                ignore_changes=tuple(request.ignoreChanges),
             )
         )
         return super().RegisterResource(request)

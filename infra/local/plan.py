@@ -1,0 +1,107 @@
+"""`slipway plan STACK --offline`: the engine's preview of a stack file with the local provider, and no account."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.errors import SlipwayError
+from infra.local.paths import ROOT
+from infra.local.session import open_session
+from infra.settings import Settings
+
+LINKED = ("infra", "app", "docker", ".venv", "pyproject.toml", "uv.lock")
+STACK_TYPE = "pulumi:pulumi:Stack"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource that would be created."""
+
+    type: str
+    name: str
+    parent: str
+    """The component that it belongs to, as `type name`; empty below the stack."""
+    inputs: dict[str, Any] = field(default_factory=dict, compare=False)
+
+
+def plan(stack: str) -> list[Resource]:
+    """What `pulumi up` of a new stack would create. Raises `SlipwayError` with the reason when it could not."""
+    settings = Settings.from_files(stack)  # a wrong value is named before anything else happens
+    session = open_session()
+    with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
+        project = Path(scratch) / "project"
+        (project / "stacks").mkdir(parents=True)
+        # A project of its own: `stack init` writes its salt into the stack's file, which is not to change.
+        for name in LINKED:
+            (project / name).symlink_to(ROOT / name)
+        (project / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+        text = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()
+        kept = [line for line in text.splitlines() if not line.startswith("encryptionsalt:")]
+        (project / "stacks" / f"Pulumi.{stack}.yaml").write_text("\n".join(kept) + "\n")
+        for path in (settings.database_ca, settings.cache_ca):
+            if path and not (ROOT / path).exists():
+                raise SlipwayError(f"The stack {stack} names {path}, which is not there.", "make up")
+        state = Path(scratch) / "state"
+        state.mkdir()
+        environment = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "plan"}
+        _pulumi(session.toolchain.pulumi, project, environment, "stack", "init", stack)
+        answer = _pulumi(session.toolchain.pulumi, project, environment, "preview", "--json", "--stack", stack)
+    return list(_resources(json.loads(answer)))
+
+
+def _pulumi(binary: Path, project: Path, environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run([binary, *arguments], cwd=project, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{_words(done.stdout, done.stderr)}")
+    return done.stdout
+
+
+def _words(out: str, errors: str) -> str:
+    """The engine's own diagnostics of a failed preview; whatever it printed when it has none."""
+    try:
+        found = [d["message"] for d in json.loads(out).get("diagnostics", []) if d.get("severity") == "error"]
+    except ValueError:
+        found = []
+    return "\n".join(found) or (errors + out).strip()
+
+
+def _resources(preview: dict[str, Any]) -> Iterator[Resource]:
+    for step in preview["steps"]:
+        state = step["newState"]
+        if state["type"] == STACK_TYPE or state["type"].startswith("pulumi:providers:"):
+            continue
+        parent = state.get("parent", "")
+        owner = "" if STACK_TYPE in parent.split("::")[2:3] else _owner(parent)
+        yield Resource(state["type"], state["urn"].rsplit("::", 1)[-1], owner, state.get("inputs") or {})
+
+
+def _owner(urn: str) -> str:
+    _, _, types, name = urn.split("::", 3)
+    return f"{types.rsplit('$', 1)[-1]} {name}"
+
+
+def summary(resources: list[Resource]) -> str:
+    """The graph as text, one resource a line, in an order that does not depend on the run: what review looks at."""
+    children: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        children[resource.parent].append(resource)
+
+    def lines(parent: str, depth: int) -> Iterator[str]:
+        for resource in sorted(children[parent], key=lambda r: (r.type, r.name)):
+            yield f"{'  ' * depth}{resource.type} {resource.name}"
+            yield from lines(f"{resource.type} {resource.name}", depth + 1)
+
+    return "\n".join(lines("", 0)) + "\n"
+
+
+def as_json(stack: str, resources: list[Resource]) -> dict[str, Any]:
+    """What `slipway plan STACK --offline --json` prints. Inputs are left out: some of them are secret."""
+    found = [{k: v for k, v in asdict(r).items() if k != "inputs"} for r in resources]
+    return {"stack": stack, "create": len(found), "resources": found}

@@ -1,0 +1,28 @@
+"""`slipway plan STACK --offline`: the real engine's preview of each stack file, against the committed graph."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.errors import SlipwayError
+from infra.local.paths import ROOT
+from infra.local.plan import as_json, plan, summary
+
+STACKS = ["dev", "staging", "prod"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_committed_graph_is_what_the_stack_makes(stack: str) -> None:
+    """When this fails on purpose: .venv/bin/slipway plan STACK --offline, and commit the new docs/graphs/STACK.txt."""
+    before = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_bytes()
+    found = plan(stack)
+    assert summary(found) == (ROOT / "docs" / "graphs" / f"{stack}.txt").read_text()
+    assert (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_bytes() == before
+    assert "secretString" not in json.dumps(as_json(stack, found))
+
+
+def test_a_stack_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(SlipwayError, match="no stack file"):
+        plan("nowhere")
