@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
+import httpx2 as httpx
 import pytest
 
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 900
+EXPORT_SECONDS = 60
 
 pytestmark = pytest.mark.e2e
 
@@ -141,6 +144,49 @@ def test_the_tasks_run_the_digest_that_was_built(clone: Clone) -> None:
     assert len(status["tasks"]) == 2
     assert {task["image_digest"] for task in status["tasks"]} == {status["image_digest"]}
     assert {task["health"] for task in status["tasks"]} == {"HEALTHY"}
+
+
+def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: Clone) -> None:
+    url = clone.status()["url"].rstrip("/")
+    host = urlsplit(url)
+    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+        ready = api.get("/readyz").json()
+        assert {name: d["status"] for name, d in ready["dependencies"].items()} == {"database": "up", "redis": "up"}
+        person = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
+        assert api.post("/api/v1/users/", json=person).status_code == 201
+        form = {"username": person["email"], "password": person["password"]}
+        token = api.post("/api/v1/auth/token", data=form).json()["access_token"]
+        api.headers["authorization"] = f"Bearer {token}"
+        item = api.post("/api/v1/items/", json={"title": "Lighthouse"}).json()
+        for _ in range(2):  # the second from the cache
+            assert api.get(f"/api/v1/items/{item['id']}").json()["title"] == "Lighthouse"
+        export = api.post("/api/v1/items/exports").headers["location"]
+        deadline = time.monotonic() + EXPORT_SECONDS
+        while (found := api.get(export).json())["status"] != "done":
+            assert time.monotonic() < deadline, found
+            time.sleep(0.5)
+        assert "Lighthouse" in api.get(f"{export}/file").text
+
+
+def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone) -> None:
+    """The values themselves, as Secrets Manager has them, searched for in everything that a person may look at."""
+    aws = {"endpoint_url": f"http://127.0.0.1:{clone.port}", "region_name": "us-east-1"}
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    manager = boto3.client("secretsmanager", **aws, **keys)  # type: ignore[call-overload]  # of the local AWS
+    values: set[str] = set()
+    for secret in manager.list_secrets()["SecretList"]:
+        content = json.loads(manager.get_secret_value(SecretId=secret["ARN"])["SecretString"])
+        values |= {value for key, value in content.items() if key != "username"}
+    assert len(values) == 4  # three generated ones, and the database owner's password
+    run = clone.root / ".slipway"
+    looked_at = {str(path): path.read_text(errors="replace") for path in run.rglob("*") if path.is_file()}
+    assert any("state" in name for name in looked_at)
+    looked_at["status"] = clone.slipway("status", "--json")
+    looked_at["app's log"] = clone.slipway("logs", "app", "-n", "1000")
+    for image in _docker("images", "--quiet", "--filter", f"reference=localhost:{clone.port}/*"):
+        looked_at[f"image {image}"] = " ".join(_docker("history", "--no-trunc", image))
+    found = {(name, value[:4]) for name, text in looked_at.items() for value in values if value in text}
+    assert found == set()
 
 
 def test_up_again_changes_nothing_and_says_so(clone: Clone) -> None:
