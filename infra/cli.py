@@ -91,6 +91,29 @@ def plan(
 
 
 @app.command()
+def cost(
+    stack: Annotated[str, typer.Argument(help="A stack file's name: dev, staging, prod.")], as_json: Json = False
+) -> None:
+    """Show what a stack costs a month while nobody uses it, line by line, in USD."""
+    from infra import cost as bill
+    from infra.settings import Settings
+
+    found = bill.lines(Settings.from_files(stack))
+    told = bill.as_json(stack, found)
+    if as_json:
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        return
+    table = Table("what", "how many", "each", "USD a month", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in found:
+        table.add_row(line.what, f"{line.how_many:g}", f"{line.each:.2f}", f"{line.total:.2f}")
+    table.add_row("[bold]total[/bold]", "", "", f"[bold]{told['total']:.2f}[/bold]")
+    out.print(table)
+    out.print(f"On-demand prices of {told['region']} ({told['prices_of']}). Traffic, logs, files come on top.")
+
+
+@app.command()
 def logs(
     what: Annotated[str, typer.Argument(help="`app`, `emulator` or `docker`.")] = "app",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 100,
