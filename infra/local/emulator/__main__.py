@@ -9,7 +9,30 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
+
+FIRST_PORT, PORTS_EACH, RANGES = 15432, 10, 800
+
+
+def _free_ports(gateway: int, addresses: tuple[str, ...]) -> int:
+    """The first of a row of free ports for databases, then caches: ministack counts up from fixed ones, which another
+    emulator on this machine would have taken. Where to look first depends on the gateway's port, for the same reason.
+    """
+    for number in range(RANGES):
+        first = FIRST_PORT + (gateway - 4566 + number) % RANGES * 2 * PORTS_EACH
+        if all(_free(address, first + n) for address in addresses for n in range(2 * PORTS_EACH)):
+            return first
+    raise SystemExit("No row of 20 free ports for databases and caches on this machine.")
+
+
+def _free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
 
 
 def main() -> None:
@@ -20,8 +43,11 @@ def main() -> None:
     arguments = parser.parse_args()
     # ministack reads its settings when it is imported. HOSTNAME would be taken for a container's id.
     os.environ.pop("HOSTNAME", None)
+    ports = _free_ports(arguments.port, ("127.0.0.1", arguments.bridge))
     os.environ |= {
         "GATEWAY_PORT": str(arguments.port),
+        "RDS_BASE_PORT": str(ports),
+        "ELASTICACHE_BASE_PORT": str(ports + PORTS_EACH),
         "SLIPWAY_BRIDGE": arguments.bridge,
         "MINISTACK_HOST": "host.docker.internal",
         "IOT_MTLS_ENABLED": "0",
