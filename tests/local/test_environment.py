@@ -189,6 +189,13 @@ def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone) -> None:
     assert found == set()
 
 
+def test_nothing_listens_beyond_this_machine(clone: Clone) -> None:
+    ports = " ".join(_docker("ps", "--filter", f"label=slipway.emulator={clone.port}", "--format", "{{.Ports}}"))
+    assert "->5432/tcp" in ports
+    assert "0.0.0.0" not in ports  # noqa: S104 - what must not be
+    assert "[::]" not in ports
+
+
 def test_up_again_changes_nothing_and_says_so(clone: Clone) -> None:
     before = clone.status()
     assert "Nothing to change." in clone.slipway("up")

@@ -19,7 +19,8 @@ def install() -> None:
     """Once, before the first request."""
     container_reaper.own_labels = _labelled(container_reaper.own_labels)
     ssm.resolve_parameter_value = _decrypted(ssm.resolve_parameter_value)
-    ContainerCollection.run = _published_narrowly(ContainerCollection.run)  # type: ignore[method-assign]  # a patch
+    # `run` calls `create`.
+    ContainerCollection.create = _published_narrowly(ContainerCollection.create)  # type: ignore[method-assign]  # a patch
     routing.install()
     api.install()
     rds.install()
@@ -33,13 +34,13 @@ def _labelled(original: Callable[..., dict[str, str]]) -> Callable[..., dict[str
 def _published_narrowly(original: Callable[..., Any]) -> Callable[..., Any]:
     """A database's port is published on loopback and on Docker's bridge, not on every address of this machine."""
 
-    def run(self: ContainerCollection, *arguments: Any, **options: Any) -> Any:
+    def create(self: ContainerCollection, *arguments: Any, **options: Any) -> Any:
         ports = options.get("ports") or {}
         addresses = ("127.0.0.1", host.bridge())
         narrow = {k: [(a, p) for a in addresses] if isinstance(p, int) else p for k, p in ports.items()}
         return original(self, *arguments, **options | ({"ports": narrow} if narrow else {}))
 
-    return run
+    return create
 
 
 def _decrypted(original: Callable[..., Any]) -> Callable[..., Any]:
