@@ -86,7 +86,7 @@ def logging_config(level: str, release: str = "unknown") -> dict[str, Any]:
 
 def configure_logging(level: str, release: str = "unknown") -> None:
     """Take over the process's logging."""
-    # What no line shows is not looked up for each: a third of a line's time (Python's logging HOWTO, "Optimization").
+    # What no line shows is not looked up for each (Python's logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(logging_config(level, release))

@@ -1,6 +1,6 @@
 """One ASGI layer around everything: request id, trusted hosts, body limit, security headers, metrics, the log line.
 
-One layer and not seven: each layer of its own costs about 3 % of a small route (docs/app.md, "Speed").
+One layer and not seven, for each costs every request its own wrapping of `send` and `receive`.
 """
 
 import logging

@@ -70,7 +70,7 @@ class Tokens:
     def __init__(self, key: str, lifetime: int) -> None:
         self._key = key
         self.lifetime = lifetime
-        # A caller sends the same token again and again: checking its signature once is 7 % of a cached read.
+        # A caller sends the same token again and again: its signature is checked once.
         self._verified = lru_cache(maxsize=4096)(self._verify)
 
     def issue(self, caller: Caller) -> str:

@@ -37,7 +37,6 @@ class Cache(pulumi.ComponentResource):
     endpoint_port: pulumi.Output[int]
     """Where it really answers; the local AWS has a port of its own."""
     security_group_id: pulumi.Output[str]
-    group_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:cache:Cache", name, None, opts)
@@ -72,5 +71,4 @@ class Cache(pulumi.ComponentResource):
         self.address = redis.primary_endpoint_address
         self.endpoint_port = redis.port.apply(lambda port: port or contract.CACHE_PORT)
         self.security_group_id = group.id
-        self.group_id = redis.replication_group_id
         self.register_outputs({"address": self.address})

@@ -50,7 +50,6 @@ class Database(pulumi.ComponentResource):
     """Where it really answers; the local AWS has a port of its own."""
     master_secret_arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
-    identifier: pulumi.Output[str]
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:database:Database", name, None, opts)
@@ -126,5 +125,4 @@ class Database(pulumi.ComponentResource):
             lambda found: found[0].secret_arn or "" if found else ""
         )
         self.security_group_id = group.id
-        self.identifier = instance.identifier
         self.register_outputs({"address": self.address})

@@ -26,8 +26,6 @@ class Queue(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     arn: pulumi.Output[str]
-    name: pulumi.Output[str]
-    dead_letters_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: QueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:queue:Queue", name, None, opts)
@@ -47,6 +45,5 @@ class Queue(pulumi.ComponentResource):
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": args.tries}),
             opts=child,
         )
-        self.url, self.arn, self.name = jobs.url, jobs.arn, jobs.name
-        self.dead_letters_name = dead.name
+        self.url, self.arn = jobs.url, jobs.arn
         self.register_outputs({"url": self.url})

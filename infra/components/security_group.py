@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import pulumi
 import pulumi_aws as aws
+
+
+class Store(Protocol):
+    """A database or cache, as a security group sees it."""
+
+    label: str
+    port: int
+    security_group_id: pulumi.Output[str]
 
 
 def allow(
@@ -56,3 +67,20 @@ def allow_https_out(name: str, *, source: pulumi.Input[str], parent: pulumi.Reso
         to_port=443,
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+def allow_stores(
+    name: str, who: str, *, source: pulumi.Input[str], stores: Sequence[Store], parent: pulumi.Resource
+) -> list[pulumi.Resource]:
+    """Let tasks use databases and caches; `who` they are stands in the rules' descriptions."""
+    rules: list[pulumi.Resource] = []
+    for store in stores:
+        rules += allow(
+            f"{name}-to-{store.label}",
+            source=source,
+            target=store.security_group_id,
+            port=store.port,
+            why=f"{who} use the {store.label}",
+            parent=parent,
+        )
+    return rules

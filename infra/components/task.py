@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -12,14 +12,6 @@ import pulumi_aws as aws
 from infra import contract
 from infra.components.registry import Registry
 from infra.components.roles import Statement, execution_role, task_role
-
-
-class Store(Protocol):
-    """A database or cache, as a security group sees it."""
-
-    label: str
-    port: int
-    security_group_id: pulumi.Output[str]
 
 
 @dataclass(frozen=True)

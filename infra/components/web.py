@@ -12,8 +12,8 @@ from infra import contract
 from infra.components.cluster import Cluster
 from infra.components.load_balancer import LoadBalancer
 from infra.components.network import Network
-from infra.components.security_group import allow, allow_https_out
-from infra.components.task import Store, Task, TaskArgs
+from infra.components.security_group import Store, allow, allow_https_out, allow_stores
+from infra.components.task import Task, TaskArgs
 
 HEALTH_CHECK = {
     "command": ["CMD", "python", "-m", "app.healthcheck"],
@@ -54,7 +54,6 @@ class Web(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     target_group_arn: pulumi.Output[str]
-    target_group_suffix: pulumi.Output[str]
 
     def __init__(self, name: str, args: WebArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:web:Web", name, None, opts)
@@ -136,7 +135,6 @@ class Web(pulumi.ComponentResource):
         self.log_group_name = task.log_group_name
         self.security_group_id = group.id
         self.target_group_arn = targets.arn
-        self.target_group_suffix = targets.arn_suffix
         self.register_outputs({"serviceName": self.service_name})
 
     def _security_group(self, name: str, args: WebArgs) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
@@ -155,13 +153,5 @@ class Web(pulumi.ComponentResource):
             parent=self,
         )
         rules.append(allow_https_out(f"{name}-web", source=group.id, parent=self))
-        for store in args.stores:
-            rules += allow(
-                f"{name}-web-to-{store.label}",
-                source=group.id,
-                target=store.security_group_id,
-                port=store.port,
-                why=f"Web tasks use the {store.label}",
-                parent=self,
-            )
+        rules += allow_stores(f"{name}-web", "Web tasks", source=group.id, stores=args.stores, parent=self)
         return group, rules

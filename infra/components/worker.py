@@ -11,8 +11,8 @@ import pulumi_aws as aws
 from infra import contract
 from infra.components.cluster import Cluster
 from infra.components.network import Network
-from infra.components.security_group import allow, allow_https_out
-from infra.components.task import Store, Task, TaskArgs
+from infra.components.security_group import Store, allow_https_out, allow_stores
+from infra.components.task import Task, TaskArgs
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class WorkerArgs:
     tasks: int = 1
     spot: bool = True
     """On Fargate Spot, at about a third of the price: a job that is cut off is another worker's."""
-    hooks: pulumi.ResourceHookBinding | None = None
     after: Sequence[pulumi.Resource] = ()
+    """What has to be there first: the web service, whose creation migrates the database."""
 
 
 class Worker(pulumi.ComponentResource):
@@ -53,15 +53,7 @@ class Worker(pulumi.ComponentResource):
             opts=child,
         )
         rules = [allow_https_out(f"{name}-worker", source=group.id, parent=self)]
-        for store in args.stores:
-            rules += allow(
-                f"{name}-worker-to-{store.label}",
-                source=group.id,
-                target=store.security_group_id,
-                port=store.port,
-                why=f"Worker tasks use the {store.label}",
-                parent=self,
-            )
+        rules += allow_stores(f"{name}-worker", "Worker tasks", source=group.id, stores=args.stores, parent=self)
         provider = "FARGATE_SPOT" if args.spot else "FARGATE"
         service = aws.ecs.Service(
             f"{name}-worker",
@@ -84,7 +76,6 @@ class Worker(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*task.ready, *rules, *args.after],
-                hooks=args.hooks,
                 custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),
             ),
         )

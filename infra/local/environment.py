@@ -48,7 +48,7 @@ def up() -> Status:
                 engine.discard_state()
             engine.ensure_stack(session)
             engine.recover(session)
-        _write_authorities(running.endpoint)
+        _write_authorities(running.endpoint, settings)
         console.print(f"  at {running.endpoint}, pid {running.pid}, log {running.log}")
         changed = _deploy(session)
         with step("A request through the load balancer"):
@@ -81,12 +81,12 @@ def down() -> None:
     console.print("Nothing of the local environment is left running.")
 
 
-def _write_authorities(endpoint: str) -> None:
-    """Who signs the local database's and cache's certificates: stacks/Pulumi.local.yaml names these files."""
-    for service in ("rds", "elasticache"):
+def _write_authorities(endpoint: str, settings: Settings) -> None:
+    """Who signs the local database's and cache's certificates, into the files that the stack names."""
+    for service, name in (("rds", settings.database_ca), ("elasticache", settings.cache_ca)):
         with urlopen(f"{endpoint}/_ministack/{service}/ca.pem", timeout=10) as answer:  # noqa: S310 - loopback
             text = answer.read()
-        file = ROOT / ".slipway" / "ca" / f"{service}.pem"
+        file = ROOT / name
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists() or file.read_bytes() != text:
             file.write_bytes(text)

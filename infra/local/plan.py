@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,11 @@ class Resource:
     name: str
     parent: str
     """The component that it belongs to, as `type name`; empty below the stack."""
-    inputs: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 def plan(stack: str) -> list[Resource]:
     """What `pulumi up` of a new stack would create. Raises `SlipwayError` with the reason when it could not."""
-    settings = Settings.from_files(stack)  # a wrong value is named before anything else happens
+    Settings.from_files(stack)  # a wrong value is named before anything else happens
     session = open_session()
     with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
         project = Path(scratch) / "project"
@@ -45,9 +44,6 @@ def plan(stack: str) -> list[Resource]:
         text = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()
         kept = [line for line in text.splitlines() if not line.startswith("encryptionsalt:")]
         (project / "stacks" / f"Pulumi.{stack}.yaml").write_text("\n".join(kept) + "\n")
-        for path in (settings.database_ca, settings.cache_ca):
-            if path and not (ROOT / path).exists():
-                raise SlipwayError(f"The stack {stack} names {path}, which is not there.", "make up")
         state = Path(scratch) / "state"
         state.mkdir()
         environment = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "plan"}
@@ -79,7 +75,7 @@ def _resources(preview: dict[str, Any]) -> Iterator[Resource]:
             continue
         parent = state.get("parent", "")
         owner = "" if STACK_TYPE in parent.split("::")[2:3] else _owner(parent)
-        yield Resource(state["type"], state["urn"].rsplit("::", 1)[-1], owner, state.get("inputs") or {})
+        yield Resource(state["type"], state["urn"].rsplit("::", 1)[-1], owner)
 
 
 def _owner(urn: str) -> str:
@@ -102,6 +98,5 @@ def summary(resources: list[Resource]) -> str:
 
 
 def as_json(stack: str, resources: list[Resource]) -> dict[str, Any]:
-    """What `slipway plan STACK --offline --json` prints. Inputs are left out: some of them are secret."""
-    found = [{k: v for k, v in asdict(r).items() if k != "inputs"} for r in resources]
-    return {"stack": stack, "create": len(found), "resources": found}
+    """What `slipway plan STACK --offline --json` prints. Without inputs, for some of them are secret."""
+    return {"stack": stack, "create": len(resources), "resources": [asdict(resource) for resource in resources]}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import boto3
 import pulumi
+from botocore.exceptions import WaiterError
 
 START_SECONDS = 600
 """For a task to be placed, to pull its image and to migrate."""
@@ -47,15 +47,14 @@ def run(cluster: str, family: str, network: dict[str, Any]) -> None:
     if not started["tasks"]:
         raise RuntimeError(f"the migration task was not started: {started.get('failures')}")
     arn = started["tasks"][0]["taskArn"]
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
-        if task["lastStatus"] == "STOPPED":
-            break
-        if time.monotonic() > deadline:
-            ecs.stop_task(cluster=cluster, task=arn, reason="the migration took too long")
-            raise RuntimeError(f"the migration did not end in {START_SECONDS} s; the service was not touched")
-        time.sleep(1)
+    try:
+        ecs.get_waiter("tasks_stopped").wait(
+            cluster=cluster, tasks=[arn], WaiterConfig={"Delay": 1, "MaxAttempts": START_SECONDS}
+        )
+    except WaiterError:
+        ecs.stop_task(cluster=cluster, task=arn, reason="the migration took too long")
+        raise RuntimeError(f"the migration did not end in {START_SECONDS} s; the service was not touched") from None
+    (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
     (container,) = task["containers"]
     if container.get("exitCode") != 0:
         why = container.get("reason") or task.get("stoppedReason") or "no reason given"

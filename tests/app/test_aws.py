@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -22,10 +18,9 @@ from app.jobs.sender import CelerySender
 from app.migrate import upgrade_postgres
 from tests.app.conftest import KEY, Running, new_database, register
 from tests.app.servers import Server, aws
-from tests.app.test_production import ROOT, environment
+from tests.app.test_production import celery_worker, finished_export
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-SECONDS = 40
 
 
 @pytest.fixture(scope="module")
@@ -65,32 +60,15 @@ async def test_an_export_goes_through_the_queue_into_the_bucket(
         "EXPORTS_BUCKET": str(settings.exports_bucket),
         "AWS_ENDPOINT_URL": endpoint,
     }
-    command = [sys.executable, "-m", "celery", "-A", "app.jobs.worker", "worker", "--pool", "solo"]
     log = tmp_path / "worker.log"
-    with log.open("w") as out:
-        worker = subprocess.Popen(  # noqa: ASYNC220 - starts and returns
-            command, cwd=ROOT, env=environment(**names, **CREDENTIALS), stdout=out, stderr=out
-        )
-    try:
+    with celery_worker(log, **names, **CREDENTIALS):
         async with AsyncExitStack() as stack:
             user = await register(await Running(stack, settings).client())
-            await user.item()
-            started = await user.request("POST", "/items/exports")
-            path = started.headers["location"].split("/api/v1", 1)[1]
-            for _ in range(SECONDS * 10):
-                status = (await user.get(path)).json()["status"]
-                if status == "done":
-                    break
-                await asyncio.sleep(0.1)
-            assert status == "done", log.read_text()
-            assert "Lighthouse" in (await user.get(f"{path}/file")).text
+            path = await finished_export(user)
             boto3.client("s3").delete_object(
                 Bucket=str(settings.exports_bucket), Key=f"exports/{path.split('/')[-1]}.csv"
             )
             assert (await user.get(f"{path}/file")).status_code == 410
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(SECONDS)
 
 
 async def test_a_queue_that_is_away_is_counted_and_no_error(endpoint: str, caplog: pytest.LogCaptureFixture) -> None:

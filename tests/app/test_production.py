@@ -12,20 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2 as httpx
 import pytest
 
 from app.core.settings import Settings
 from app.healthcheck import main as healthcheck
 from app.migrate import upgrade_postgres
-from tests.app.conftest import KEY, Running, new_database, register
+from tests.app.conftest import KEY, Running, User, new_database, register
 from tests.app.servers import Server, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 30
+SECONDS = 40
 
 
 def eventually(done: Callable[[], Any]) -> Any:
@@ -122,6 +122,37 @@ def test_a_request_in_flight_is_finished_after_sigterm(gunicorn: Gunicorn) -> No
     assert gunicorn.process.wait(SECONDS) == 0
 
 
+@contextmanager
+def celery_worker(log: Path, **variables: str) -> Iterator[None]:
+    """The worker's own command, until the block ends."""
+    command = [sys.executable, "-m", "celery", "-A", "app.jobs.worker", "worker", "--pool", "solo"]
+    with log.open("w") as out:
+        worker = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), stdout=out, stderr=out)
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(log.read_text())
+        raise
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(SECONDS)
+
+
+async def finished_export(user: User) -> str:
+    """Have the user's items exported; the export's path, once its file has been read."""
+    await user.item()
+    started = await user.request("POST", "/items/exports")
+    path = str(started.headers["location"].split("/api/v1", 1)[1])
+    for _ in range(SECONDS * 10):
+        status = (await user.get(path)).json()["status"]
+        if status == "done":
+            break
+        await asyncio.sleep(0.1)
+    assert status == "done"
+    assert "Lighthouse" in (await user.get(f"{path}/file")).text
+    return path
+
+
 async def test_the_worker_takes_an_export_from_the_queue(
     tmp_path: Path, postgres_server: tuple[Server, str], redis_server: tuple[Server, str]
 ) -> None:
@@ -131,29 +162,11 @@ async def test_the_worker_takes_an_export_from_the_queue(
     values: dict[str, Any] = {"database_url": url, "jobs_queue_url": broker, "secret_key": KEY}
     settings = Settings(_env_file=None, **values)
     await upgrade_postgres(settings)
-    command = [sys.executable, "-m", "celery", "-A", "app.jobs.worker", "worker", "--pool", "solo"]
-    with (tmp_path / "worker.log").open("w") as out:
-        worker = subprocess.Popen(  # noqa: ASYNC220 - starts and returns
-            command, cwd=ROOT, env=environment(DATABASE_URL=url, JOBS_QUEUE_URL=broker), stdout=out, stderr=out
-        )
-    try:
+    log = tmp_path / "worker.log"
+    with celery_worker(log, DATABASE_URL=url, JOBS_QUEUE_URL=broker):
         async with AsyncExitStack() as stack:
-            api: httpx.AsyncClient = await Running(stack, settings).client()
-            user = await register(api)
-            await user.item()
-            started = await user.request("POST", "/items/exports")
-            path = started.headers["location"].split("/api/v1", 1)[1]
-            for _ in range(SECONDS * 10):
-                status = (await user.get(path)).json()["status"]
-                if status == "done":
-                    break
-                await asyncio.sleep(0.1)
-            assert status == "done", (tmp_path / "worker.log").read_text()
-            assert "Lighthouse" in (await user.get(f"{path}/file")).text
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(SECONDS)
-    lines = [line for line in (tmp_path / "worker.log").read_text().splitlines() if "export done" in line]
+            await finished_export(await register(await Running(stack, settings).client()))
+    lines = [line for line in log.read_text().splitlines() if "export done" in line]
     assert json.loads(lines[0])["rows"] == 1
 
 

@@ -88,17 +88,21 @@ async def test_both_answer_whoever_trusts_the_authority(
     await store.close()
 
 
-async def test_a_server_that_another_authority_vouches_for_is_refused(
-    secure_postgres: Server, secure_redis: Server
-) -> None:
-    stranger = trustme.CA().cert_pem.bytes().decode()
-    settings = settings_for(secure_postgres, secure_redis, database_ssl_ca=stranger, redis_ssl_ca=stranger)
+async def both_refuse(settings: Settings) -> None:
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
         await upgrade_postgres(settings)
     store = RedisStore(settings)
     with pytest.raises(StoreUnavailableError):
         await store.ping()
     await store.close()
+
+
+async def test_a_server_that_another_authority_vouches_for_is_refused(
+    secure_postgres: Server, secure_redis: Server
+) -> None:
+    stranger = trustme.CA().cert_pem.bytes().decode()
+    settings = settings_for(secure_postgres, secure_redis, database_ssl_ca=stranger, redis_ssl_ca=stranger)
+    await both_refuse(settings)
 
 
 async def test_a_server_of_another_name_is_refused(secure_postgres: Server, secure_redis: Server, tls: Tls) -> None:
@@ -110,12 +114,7 @@ async def test_a_server_of_another_name_is_refused(secure_postgres: Server, secu
         database_ssl_ca=text_of(tls),
         redis_ssl_ca=text_of(tls),
     )
-    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-        await upgrade_postgres(settings)
-    store = RedisStore(settings)
-    with pytest.raises(StoreUnavailableError):
-        await store.ping()
-    await store.close()
+    await both_refuse(settings)
 
 
 async def test_redis_by_url_is_verified_too(secure_postgres: Server, secure_redis: Server, tls: Tls) -> None:

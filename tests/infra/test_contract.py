@@ -23,10 +23,14 @@ def test_both_sides_have_the_same_time_outs() -> None:
     import runpy
     from pathlib import Path
 
+    from app.jobs import worker as jobs
+    from infra.components import queue
+
     conf = runpy.run_path(str(Path(__file__).resolve().parents[2] / "app" / "gunicorn.conf.py"))
     assert conf["keepalive"] == contract.KEEPALIVE_SECONDS
     assert conf["graceful_timeout"] == contract.GRACEFUL_TIMEOUT_SECONDS
     assert conf["bind"].endswith(f":{contract.WEB_PORT}")
+    assert jobs.VISIBILITY_SECONDS == queue.VISIBILITY_SECONDS
 
 
 def given() -> set[str]:
