@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.core.database import postgres_arguments
-from app.core.logging import configure_logging
+from app.core.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
 
 log = logging.getLogger("app.migrate")
@@ -106,7 +106,7 @@ def main() -> int:
         else:
             upgrade(settings)
     except (DBAPIError, OSError) as error:
-        log.error("migration failed, nothing was changed", extra={"error": str(error).splitlines()[0]})
+        log.error("migration failed, nothing was changed", extra={"error": first_line(error)})
         return 1
     log.info("database is up to date")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -91,26 +92,49 @@ def plan(
 
 
 @app.command()
+def diagram(
+    stack: Annotated[str, typer.Argument(help="A stack file's name: dev, staging, prod, local.")],
+    file: Annotated[Path | None, typer.Option("--out", help="The SVG file; else docs/graphs/STACK.svg.")] = None,
+) -> None:
+    """Draw a stack file's architecture, from the graph that `plan --offline` lists: no account is needed."""
+    from infra.local.diagram import picture
+    from infra.local.drawing import draw
+    from infra.local.paths import ROOT
+    from infra.local.plan import states
+
+    target = file or ROOT / "docs" / "graphs" / f"{stack}.svg"
+    drawn = draw(picture(states(stack)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(drawn, encoding="utf-8")
+    out.print(f"Written to {target}")
+
+
+@app.command()
 def cost(
     stack: Annotated[str, typer.Argument(help="A stack file's name: dev, staging, prod.")], as_json: Json = False
 ) -> None:
-    """Show what a stack costs a month while nobody uses it, line by line, in USD."""
+    """Show what a stack costs a month while nobody uses it, line by line, in USD, and what use adds."""
     from infra import cost as bill
     from infra.settings import Settings
 
-    found = bill.lines(Settings.from_files(stack))
-    told = bill.as_json(stack, found)
+    settings = Settings.from_files(stack)
+    told = bill.as_json(stack, settings, bill.region_of(stack))
     if as_json:
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
         return
     table = Table("what", "how many", "each", "USD a month", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
-    for line in found:
-        table.add_row(line.what, f"{line.how_many:g}", f"{line.each:.2f}", f"{line.total:.2f}")
+    for line in told["lines"]:
+        table.add_row(line["what"], f"{line['how_many']:g}", f"{line['each']:.3f}", f"{line['total']:.2f}")
     table.add_row("[bold]total[/bold]", "", "", f"[bold]{told['total']:.2f}[/bold]")
     out.print(table)
-    out.print(f"On-demand prices of {told['region']} ({told['prices_of']}). Traffic, logs, files come on top.")
+    out.print("On top with use:")
+    for price in told["with_use"]:
+        out.print(f"  {price['what']}: {price['price']:g} USD a {price['unit']}")
+    for note in bill.notes(told):
+        out.print(note)
+    out.print(f"On-demand prices of {told['region']}, {told['prices_of']}.")
 
 
 @app.command()

@@ -10,8 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
+import pulumi_aws as aws
+
+if TYPE_CHECKING:
+    from infra.components.cache import Cache
+    from infra.components.database import Database
+    from infra.components.queue import Queue
+    from infra.components.storage import Storage
 
 WEB_PORT = 8000
 METRICS_PORT = 9102
@@ -53,6 +61,17 @@ DATABASE_CA_URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle
 
 WORKER_COMMAND = ("celery", "-A", "app.jobs.worker", "worker", "--concurrency", "1", "--without-mingle")
 MIGRATE_COMMAND = ("python", "-m", "app.migrate")
+CLEANUP_COMMAND = ("python", "-m", "app.jobs.cleanup")
+
+EXPORT_DAYS = 30
+"""Exports can be made again; the bucket keeps them as long as app/jobs/cleanup.py keeps their rows."""
+
+WEB_CPU_TARGET_PERCENT = 60
+"""Autoscaling holds this: a new task takes a minute to serve, and the load may grow by half until then."""
+REQUESTS_PER_VCPU_AND_MINUTE = 18_000
+"""300 a second, under half of what one core was measured at with lists of 20 (docs/app.md, Speed)."""
+JOBS_PER_WORKER_TASK = 20
+"""Waiting jobs for each worker task before another is started; an export takes about a second."""
 
 SCRATCH_PATH = "/tmp"  # noqa: S108 - the only writable folder of a container, its own volume
 
@@ -63,6 +82,11 @@ APP_USER = "10001:10001"
 def web_concurrency(cpu: int) -> int:
     """gunicorn workers for a task of `cpu` units: one a vCPU, never counted from the host's cores."""
     return max(1, cpu // 1024)
+
+
+def requests_per_task(cpu: int) -> int:
+    """Requests a minute at which autoscaling adds a task of `cpu` units."""
+    return REQUESTS_PER_VCPU_AND_MINUTE * cpu // 1024
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,19 @@ class Endpoints:
     queue_url: pulumi.Input[str]
     bucket: pulumi.Input[str]
     region: pulumi.Input[str]
+
+    @classmethod
+    def of(cls, database: Database, cache: Cache, queue: Queue, exports: Storage) -> Endpoints:
+        """Those of an environment's components."""
+        return cls(
+            database_host=database.address,
+            database_port=database.endpoint_port,
+            cache_host=cache.address,
+            cache_port=cache.endpoint_port,
+            queue_url=queue.url,
+            bucket=exports.bucket,
+            region=aws.get_region_output().region,
+        )
 
 
 def app_environment(

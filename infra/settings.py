@@ -26,38 +26,16 @@ from pydantic.alias_generators import to_camel
 
 from infra import contract
 from infra.errors import SlipwayError
+from infra.sizes import DATABASE_MEMORY_GIB, FARGATE_MEMORY, LOG_RETENTION_DAYS, fargate_memory, max_connections
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "slipway"
 SECRETS_KEY = "appSecrets"
 
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
-# CPU units -> (smallest, largest, step) in MiB. 256 has the odd list 512, 1024, 2048.
-FARGATE_MEMORY: dict[int, tuple[int, int, int]] = {
-    256: (512, 2048, 512),
-    512: (1024, 4096, 1024),
-    1024: (2048, 8192, 1024),
-    2048: (4096, 16384, 1024),
-    4096: (8192, 30720, 1024),
-    8192: (16384, 61440, 4096),
-    16384: (32768, 122880, 8192),
-}
+DOMAIN = r"^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})?$"
 
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html
-DATABASE_MEMORY_GIB: dict[str, int] = {
-    "db.t4g.micro": 1,
-    "db.t4g.small": 2,
-    "db.t4g.medium": 4,
-    "db.t4g.large": 8,
-    "db.m7g.large": 8,
-    "db.m7g.xlarge": 16,
-    "db.m7g.2xlarge": 32,
-    "db.r7g.large": 16,
-    "db.r7g.xlarge": 32,
-}
-
-# What CloudWatch Logs accepts for a retention, in days.
-LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
+PLACEHOLDER = "example.com"
+"""Nobody's domain (RFC 2606): what a stack file says until it is given a real one."""
 
 
 def _vpc_range(value: str) -> str:
@@ -78,20 +56,6 @@ def _retention(value: int) -> int:
     return value
 
 
-def max_connections(database_class: str) -> int:
-    """RDS's default for Postgres: LEAST(memory / 9531392 bytes, 5000); about 112 for each GiB."""
-    return min(DATABASE_MEMORY_GIB[database_class] * 1024**3 // 9531392, 5000)
-
-
-def fargate_memory(cpu: int) -> list[int]:
-    """The memory sizes in MiB that Fargate allows for these CPU units; empty for an illegal CPU."""
-    if cpu not in FARGATE_MEMORY:
-        return []
-    low, high, step = FARGATE_MEMORY[cpu]
-    sizes = list(range(low, high + 1, step))
-    return [size for size in sizes if size != 1536] if cpu == 256 else sizes
-
-
 class Settings(BaseModel):
     """What one environment is made of."""
 
@@ -101,6 +65,13 @@ class Settings(BaseModel):
     vpc_cidr: Annotated[str, AfterValidator(_vpc_range)]
     zones: Annotated[int, Field(ge=2, le=3)]
     nat_gateways: Literal["none", "one", "per-zone"]
+    interface_endpoints: bool
+    flow_logs: bool
+    domain: Annotated[str, Field(pattern=DOMAIN, max_length=253)]
+    hosted_zone_id: Annotated[str, Field(pattern=r"^([A-Z0-9]{1,32})?$")]
+    waf: bool
+    container_insights: bool
+    waf_rate_limit: Annotated[int, Field(ge=100, le=2_000_000_000)]
     base_image: Annotated[str, Field(pattern=r"^[a-z0-9][\w./:@-]+$")]
     build_network: Literal["default", "host"]
     architecture: Literal["X86_64", "ARM64"]
@@ -127,6 +98,12 @@ class Settings(BaseModel):
     secrets_generation: Annotated[int, Field(ge=1)]
     protect: bool
     log_retention_days: Annotated[int, AfterValidator(_retention)]
+    cleanup_schedule: Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")]
+    alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
+    monthly_budget_usd: Annotated[int, Field(ge=0)]
+    github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*/[\w.-]+)?$")]
+    github_provider: bool
+    state_bucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
 
     @model_validator(mode="after")
     def _fargate_pairs(self) -> Self:
@@ -142,6 +119,35 @@ class Settings(BaseModel):
         ):
             if most < least:
                 raise ValueError(f"{kind}MaxTasks is {most}: it must be at least {kind}Tasks, {least}")
+        if self.worker_max_tasks > self.worker_tasks and not self.container_insights:
+            raise ValueError(
+                f"workerMaxTasks is {self.worker_max_tasks} with containerInsights false: scaling compares the queue "
+                "with the number of running tasks, which Container Insights counts. Set it to true, or workerMaxTasks "
+                f"to {self.worker_tasks}"
+            )
+        if self.worker_tasks == 0 < self.worker_max_tasks:
+            raise ValueError(
+                f"workerTasks is 0 with workerMaxTasks {self.worker_max_tasks}: scaling compares the queue with the "
+                "tasks that run, so one has to; or set both to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _name(self) -> Self:
+        if bool(self.domain) != bool(self.hosted_zone_id):
+            raise ValueError(
+                "domain and hostedZoneId go together: the name, and the Route53 zone (Z...) that its records go into"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _way_out(self) -> Self:
+        """The local AWS is no network of its own: tasks there reach the registry as this machine does."""
+        if self.nat_gateways == "none" and not self.interface_endpoints and self.environment != "local":
+            raise ValueError(
+                "natGateways is none: tasks could neither pull their image nor read their secrets. "
+                "Set interfaceEndpoints to true, or natGateways to one"
+            )
         return self
 
     @model_validator(mode="after")
@@ -183,7 +189,22 @@ class Settings(BaseModel):
         found = [key for key, wrong in weak.items() if wrong]
         if found:
             raise ValueError(f"{', '.join(found)}: production is protected and survives the loss of a zone")
+        if not self.domain:
+            raise ValueError("domain is empty: production speaks TLS only, and a certificate is for a domain")
+        missing = {
+            "waf": not self.waf,
+            "containerInsights": not self.container_insights,
+            "alarmEmail": not self.alarm_email,
+        }
+        exposed = [key for key, wrong in missing.items() if wrong]
+        if exposed:
+            raise ValueError(f"{', '.join(exposed)}: production has a firewall, and is watched by somebody who is told")
         return self
+
+    def placeholders(self) -> list[str]:
+        """The keys that still have the value of the repository's own stack files."""
+        given = {"domain": self.domain, "alarmEmail": self.alarm_email}
+        return [key for key, value in given.items() if f".{value.rpartition('@')[2]}".endswith(f".{PLACEHOLDER}")]
 
     def pem(self, key: str, path: str) -> str:
         """The text of a PEM file that a setting names; empty for no path."""
@@ -227,13 +248,18 @@ class Settings(BaseModel):
         config = pulumi.Config(PROJECT)
         keys = [to_camel(name) for name in cls.model_fields]
         raw = {key: config.get(key) for key in keys}
+        source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
         try:
-            return cls.load(
-                {key: _typed(value) for key, value in raw.items() if value is not None},
-                f"stacks/Pulumi.{pulumi.get_stack()}.yaml",
-            )
+            settings = cls.load({key: _typed(value) for key, value in raw.items() if value is not None}, source)
         except SlipwayError as error:
             raise pulumi.RunError(str(error)) from None  # what the engine shows without a stack trace
+        placeholders = settings.placeholders()
+        if placeholders and not pulumi.runtime.is_dry_run():
+            raise pulumi.RunError(
+                f"{source}: {', '.join(placeholders)} still ends in {PLACEHOLDER}, which is nobody's. "
+                f"Say your own: pulumi config set {placeholders[0]} VALUE"
+            )
+        return settings
 
     @classmethod
     def from_files(cls, stack: str, root: Path = ROOT) -> Settings:

@@ -90,3 +90,8 @@ def configure_logging(level: str, release: str = "unknown") -> None:
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(logging_config(level, release))
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; a time-out has no text, and says its name."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,12 +1,16 @@
 """The table of Idempotency-Keys."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, utc_now
+
+REMEMBERED = timedelta(hours=24)
+"""For so long at least the same request again gets the same answer; then the clean-up may delete the key. Stripe's API
+remembers as long."""
 
 
 class IdempotencyKey(Base):

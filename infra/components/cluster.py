@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.settings import Settings
+
 
 @dataclass(frozen=True)
 class ClusterArgs:
     """Inputs of `Cluster`."""
 
     container_insights: bool = True
-    """ECS.12; about 3 USD a month for each service's metrics."""
+    """ECS.12; metrics of services and tasks, about 3 USD a month for the cluster and 6 for each service."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> ClusterArgs:
+        """As a stack's settings have it."""
+        return cls(settings.container_insights)
 
 
 class Cluster(pulumi.ComponentResource):
@@ -21,6 +28,10 @@ class Cluster(pulumi.ComponentResource):
 
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
+    task_arn: pulumi.Output[str]
+    """What the ARNs of its tasks begin with."""
+    counts_tasks: bool
+    """Whether there are metrics of how many run."""
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:cluster:Cluster", name, None, opts)
@@ -39,4 +50,6 @@ class Cluster(pulumi.ComponentResource):
         )
         self.arn = cluster.arn
         self.name = cluster.name
+        self.counts_tasks = args.container_insights
+        self.task_arn = cluster.arn.apply(lambda arn: arn.replace(":cluster/", ":task/"))
         self.register_outputs({"arn": self.arn})

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import contract
+from infra.components.alarm import Alarm
 from infra.components.network import Network
+from infra.components.roles import service_role
+from infra.settings import Settings
+from infra.sizes import max_connections
 
-MONITORING_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "monitoring.rds.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
-}
+GIB = 1024**3
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,20 @@ class DatabaseArgs:
     backup_days: int = 7
     protect: bool = True
     """Deletion protection, a final snapshot, and Pulumi's own protection."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, network: Network, key_arn: pulumi.Input[str]) -> DatabaseArgs:
+        """As a stack's settings have it."""
+        return cls(
+            network=network,
+            key_arn=key_arn,
+            instance_class=settings.database_class,
+            version=settings.database_version,
+            storage_gb=settings.database_storage_gb,
+            multi_az=settings.database_multi_az,
+            backup_days=settings.database_backup_days,
+            protect=settings.protect,
+        )
 
 
 class Database(pulumi.ComponentResource):
@@ -50,6 +64,7 @@ class Database(pulumi.ComponentResource):
     """Where it really answers; the local AWS has a port of its own."""
     master_secret_arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
+    alarms: list[Alarm]
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:database:Database", name, None, opts)
@@ -61,9 +76,10 @@ class Database(pulumi.ComponentResource):
             opts=child,
         )
         subnets = aws.rds.SubnetGroup(f"{name}-database", subnet_ids=args.network.isolated_subnet_ids, opts=child)
+        family = f"postgres{args.version.split('.')[0]}"
         parameters = aws.rds.ParameterGroup(
-            f"{name}-postgres{args.version}",
-            family=f"postgres{args.version}",
+            f"{name}-{family}",
+            family=family,
             parameters=[
                 {"name": "rds.force_ssl", "value": "1"},  # RDS.38
                 {"name": "log_min_duration_statement", "value": "1000"},  # ms
@@ -71,11 +87,7 @@ class Database(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        monitoring = aws.iam.Role(
-            f"{name}-database-monitoring",
-            assume_role_policy=json.dumps(MONITORING_TRUST),
-            opts=child,
-        )
+        monitoring = service_role(f"{name}-database-monitoring", "monitoring.rds.amazonaws.com", [], parent=self)
         aws.iam.RolePolicyAttachment(
             f"{name}-database-monitoring",
             role=monitoring.name,
@@ -116,8 +128,11 @@ class Database(pulumi.ComponentResource):
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
             deletion_protection=args.protect,
             skip_final_snapshot=not args.protect,
-            final_snapshot_identifier=f"{name}-final" if args.protect else None,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            final_snapshot_identifier=_snapshot_name(name, self) if args.protect else None,
+            # The snapshot's name is drawn in each run; the first one stays.
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.protect, ignore_changes=["finalSnapshotIdentifier"] if args.protect else None
+            ),
         )
         self.address = instance.address
         self.endpoint_port = instance.port
@@ -125,4 +140,40 @@ class Database(pulumi.ComponentResource):
             lambda found: found[0].secret_arn or "" if found else ""
         )
         self.security_group_id = group.id
+        self.alarms = _alarms(args, instance)
         self.register_outputs({"address": self.address})
+
+
+def _snapshot_name(name: str, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """With a random end: the snapshot of the same environment's last life still has its name."""
+    end = aws.secretsmanager.get_random_password_output(
+        password_length=8,
+        exclude_punctuation=True,
+        exclude_uppercase=True,
+        opts=pulumi.InvokeOutputOptions(parent=parent),
+    ).random_password
+    return pulumi.Output.unsecret(pulumi.Output.format("{0}-final-{1}", name, end))
+
+
+def _alarms(args: DatabaseArgs, instance: aws.rds.Instance) -> list[Alarm]:
+    def alarm(name: str, why: str, metric: str, **more: Any) -> Alarm:
+        dimensions = {"DBInstanceIdentifier": instance.identifier}
+        return Alarm(f"database-{name}", why, "AWS/RDS", metric, dimensions, **more)
+
+    return [
+        alarm("cpu", "The database is busy: CPU over 80 %", "CPUUtilization", over=80, minutes=15),
+        alarm(
+            "storage",
+            "The database's disk fills up: under a tenth is free, before it grows by itself",
+            "FreeStorageSpace",
+            statistic="Minimum",
+            under=args.storage_gb * GIB / 10,
+        ),
+        alarm(
+            "connections",
+            "The database runs out of connections: over 80 % are in use",
+            "DatabaseConnections",
+            statistic="Maximum",
+            over=int(max_connections(args.instance_class) * 0.8),
+        ),
+    ]

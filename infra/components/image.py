@@ -12,7 +12,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
+from infra import contract
 from infra.components.registry import Registry
+from infra.settings import ROOT, Settings
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,20 @@ class ImageArgs:
     """Arguments of the build beside BASE_IMAGE."""
     network: str = "default"
     """`host` where a build reaches the package registries only as this machine does."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, registry: Registry) -> ImageArgs:
+        """The app's image, as a stack's settings have it."""
+        return cls(
+            registry=registry,
+            context=ROOT,
+            dockerfile=Path("docker/app/Dockerfile"),
+            sources=["app", "docker/app", "pyproject.toml", "uv.lock"],
+            base_image=settings.base_image,
+            architecture=settings.architecture,
+            build_args={} if settings.database_ca else {"RDS_CA_URL": contract.DATABASE_CA_URL},
+            network=settings.build_network,
+        )
 
 
 class Image(pulumi.ComponentResource):

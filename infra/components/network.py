@@ -9,6 +9,10 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from infra.components.endpoints import Endpoints, EndpointsArgs
+from infra.components.flow_logs import FlowLogs, FlowLogsArgs
+from infra.settings import Settings
+
 Nat = Literal["none", "one", "per-zone"]
 
 
@@ -22,6 +26,26 @@ class NetworkArgs:
     """How many availability zones to spread over."""
     nat: Nat = "one"
     """NAT gateways for the private ring: `one` saves money, `per-zone` survives the loss of a zone."""
+    interface_endpoints: bool = False
+    """AWS's services inside the network: what tasks need where there is no NAT gateway."""
+    flow_logs: bool = False
+    """A log of rejected connections; needs `key_arn`."""
+    key_arn: pulumi.Input[str] = ""
+    """What the flow logs are encrypted with."""
+    log_retention_days: int = 30
+
+    @classmethod
+    def of(cls, settings: Settings, *, key_arn: pulumi.Input[str]) -> NetworkArgs:
+        """As a stack's settings have it."""
+        return cls(
+            cidr=settings.vpc_cidr,
+            zones=settings.zones,
+            nat=settings.nat_gateways,
+            interface_endpoints=settings.interface_endpoints,
+            flow_logs=settings.flow_logs,
+            key_arn=key_arn,
+            log_retention_days=settings.log_retention_days,
+        )
 
 
 class Network(pulumi.ComponentResource):
@@ -29,7 +53,8 @@ class Network(pulumi.ComponentResource):
 
     Provisions: VPC, the default security group emptied (EC2.2), an internet gateway, a subnet of each ring
     and a route table for it in each zone, NAT gateways as asked, an S3 gateway endpoint (free; image layers
-    come through it). Costs: nothing but the NAT gateways, about 33 USD a month each and 0.045 USD a GB.
+    come through it), interface endpoints and flow logs as asked. Costs: nothing but the NAT gateways, about
+    33 USD a month each and 0.045 USD a GB, and what `Endpoints` and `FlowLogs` cost.
     """
 
     vpc_id: pulumi.Output[str]
@@ -118,6 +143,10 @@ class Network(pulumi.ComponentResource):
         self.public_subnet_ids = [subnet.id for subnet in subnets["public"]]
         self.private_subnet_ids = [subnet.id for subnet in subnets["private"]]
         self.isolated_subnet_ids = [subnet.id for subnet in subnets["isolated"]]
+        if args.interface_endpoints:
+            Endpoints(name, EndpointsArgs(vpc.id, args.cidr, self.private_subnet_ids), opts=child)
+        if args.flow_logs:
+            FlowLogs(name, FlowLogsArgs(vpc.id, args.key_arn, args.log_retention_days), opts=child)
         self.register_outputs({"vpcId": self.vpc_id})
 
     def _nat_gateways(

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.components.alarm import Alarm
+from infra.components.roles import Statement
+
 VISIBILITY_SECONDS = 900
 """As app/jobs/worker.py has it: longer than any job takes."""
+SEND = ["sqs:SendMessage", "sqs:GetQueueUrl"]
+TAKE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
 DEAD_LETTER_SECONDS = 14 * 24 * 3600
 """SQS's longest: time to look at what failed."""
 
@@ -26,6 +31,14 @@ class Queue(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     arn: pulumi.Output[str]
+    name: pulumi.Output[str]
+    dead_arn: pulumi.Output[str]
+    """Where what cannot be done ends."""
+    send: Statement
+    """What a role needs that gives jobs."""
+    take: Statement
+    """What a role needs that takes them; a retry is a message, so it may send as well."""
+    alarms: list[Alarm]
 
     def __init__(self, name: str, args: QueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:queue:Queue", name, None, opts)
@@ -45,5 +58,27 @@ class Queue(pulumi.ComponentResource):
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": args.tries}),
             opts=child,
         )
-        self.url, self.arn = jobs.url, jobs.arn
+        self.url, self.arn, self.name, self.dead_arn = jobs.url, jobs.arn, jobs.name, dead.arn
+        self.send = {"Effect": "Allow", "Action": SEND, "Resource": jobs.arn}
+        self.take = {"Effect": "Allow", "Action": [*SEND, *TAKE], "Resource": jobs.arn}
+        self.alarms = [
+            Alarm(
+                "queue-age",
+                "Jobs wait: the oldest is over ten minutes old",
+                "AWS/SQS",
+                "ApproximateAgeOfOldestMessage",
+                {"QueueName": jobs.name},
+                statistic="Maximum",
+                over=600,  # seconds
+            ),
+            Alarm(
+                "dead-letters",
+                "A job failed for good: look at the dead-letter queue, mend, redrive",
+                "AWS/SQS",
+                "ApproximateNumberOfMessagesVisible",
+                {"QueueName": dead.name},
+                statistic="Maximum",
+                over=0,
+            ),
+        ]
         self.register_outputs({"url": self.url})

@@ -8,21 +8,31 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.settings import Settings
+
 
 @dataclass(frozen=True)
 class RegistryArgs:
     """Inputs of `Registry`."""
 
+    key_arn: pulumi.Input[str]
     force_delete: bool = False
     """Delete the repository with the images in it; for environments that come and go."""
-    keep_images: int = 100
-    """How many images stay. A deployed digest is always among the last hundred pushes of a sane pipeline."""
+    untagged_days: int = 14
+    """How long an image without a tag stays: what a broken push left behind."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, key_arn: pulumi.Input[str]) -> RegistryArgs:
+        """As a stack's settings have it."""
+        return cls(key_arn=key_arn, force_delete=not settings.protect)
 
 
 class Registry(pulumi.ComponentResource):
-    """An ECR repository with immutable tags (ECR.2), scan on push (ECR.1) and a lifecycle (ECR.3).
+    """An ECR repository with immutable tags (ECR.2), scan on push (ECR.1), its own key (ECR.5), a lifecycle (ECR.3).
 
-    Costs 0.10 USD a GB and month.
+    The lifecycle takes images without a tag only. Whatever was deployed has a tag, so no count and no age can expire
+    a digest that a service, or a rollback, still needs. Costs 0.10 USD a GB and month; a repository keeps each layer
+    once, and a release adds little more than the app's own.
     """
 
     repository_url: pulumi.Output[str]
@@ -36,6 +46,7 @@ class Registry(pulumi.ComponentResource):
             f"{name}-repository",
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
+            encryption_configurations=[{"encryption_type": "KMS", "kms_key": args.key_arn}],
             force_delete=args.force_delete,
             opts=child,
         )
@@ -47,11 +58,12 @@ class Registry(pulumi.ComponentResource):
                     "rules": [
                         {
                             "rulePriority": 1,
-                            "description": f"keep the last {args.keep_images} images",
+                            "description": f"images without a tag, after {args.untagged_days} days",
                             "selection": {
-                                "tagStatus": "any",
-                                "countType": "imageCountMoreThan",
-                                "countNumber": args.keep_images,
+                                "tagStatus": "untagged",
+                                "countType": "sinceImagePushed",
+                                "countUnit": "days",
+                                "countNumber": args.untagged_days,
                             },
                             "action": {"type": "expire"},
                         }

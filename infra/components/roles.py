@@ -1,8 +1,7 @@
-"""The two IAM roles of an ECS task (CKV_AWS_249: they differ)."""
+"""IAM roles: the two of an ECS task (CKV_AWS_249: they differ), and those that AWS services take on."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,19 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 Statement = Mapping[str, Any]
-
-ECS_TASKS_TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-)
+ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
 def policy(statements: Sequence[Statement]) -> pulumi.Output[str]:
@@ -61,17 +48,37 @@ def execution_role(
         },
         *extra,
     ]
-    return _role(f"{name}-execution", statements, parent)
+    # AWS documents no condition on this role's trust, unlike the task role's.
+    return service_role(f"{name}-execution", ECS_TASKS, statements, parent=parent, this_account_only=False)
 
 
 def task_role(name: str, *, statements: Sequence[Statement], parent: pulumi.Resource) -> aws.iam.Role:
     """What the app's own code may do in AWS: `statements`, and nothing where there are none."""
-    return _role(f"{name}-task", statements, parent)
+    return service_role(f"{name}-task", ECS_TASKS, statements, parent=parent)
 
 
-def _role(name: str, statements: Sequence[Statement], parent: pulumi.Resource) -> aws.iam.Role:
+def service_role(
+    name: str,
+    service: str,
+    statements: Sequence[Statement],
+    *,
+    parent: pulumi.Resource,
+    this_account_only: bool = True,
+) -> aws.iam.Role:
+    """A role that an AWS service takes on; by default only on behalf of this account (the confused deputy)."""
+    trust: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if this_account_only:
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=parent)).account_id
+        trust["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
+    return role(name, policy([trust]), statements, parent=parent)
+
+
+def role(
+    name: str, trust: pulumi.Input[str], statements: Sequence[Statement], *, parent: pulumi.Resource
+) -> aws.iam.Role:
+    """A role with an inline policy, where there are statements."""
     child = pulumi.ResourceOptions(parent=parent)
-    role = aws.iam.Role(name, assume_role_policy=ECS_TASKS_TRUST, opts=child)
+    made = aws.iam.Role(name, assume_role_policy=trust, opts=child)
     if statements:
-        aws.iam.RolePolicy(name, role=role.id, policy=policy(statements), opts=child)
-    return role
+        aws.iam.RolePolicy(name, role=made.id, policy=policy(statements), opts=child)
+    return made

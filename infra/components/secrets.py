@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
+from infra.settings import Settings
+
 GENERATED = ("SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD")
 LENGTH = 48
 """Characters; letters and digits, about 285 bits. ElastiCache takes 16 to 128 for an AUTH token."""
@@ -25,6 +27,16 @@ class SecretsArgs:
     """Variables from `pulumi config set --secret --path 'slipway:appSecrets.NAME'`."""
     recovery_window_days: int = 30
     """0 frees the name at once."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, key_arn: pulumi.Input[str]) -> SecretsArgs:
+        """As a stack's settings have it."""
+        return cls(
+            key_arn=key_arn,
+            generation=settings.secrets_generation,
+            extra=settings.app_secrets(),
+            recovery_window_days=30 if settings.protect else 0,
+        )
 
 
 class Secrets(pulumi.ComponentResource):

@@ -84,3 +84,17 @@ def allow_stores(
             parent=parent,
         )
     return rules
+
+
+def reaching_group(
+    name: str, who: str, *, vpc_id: pulumi.Input[str], stores: Sequence[Store], parent: pulumi.Resource
+) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
+    """The group of tasks that nobody reaches: they reach HTTPS and their stores. And its rules."""
+    group = aws.ec2.SecurityGroup(
+        name,
+        description=f"{who}: reached by nobody, reach AWS over HTTPS",
+        vpc_id=vpc_id,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    rules = [allow_https_out(name, source=group.id, parent=parent)]
+    return group, rules + allow_stores(name, who, source=group.id, stores=stores, parent=parent)

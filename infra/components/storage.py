@@ -1,4 +1,4 @@
-"""A private bucket for files that the app makes."""
+"""A private bucket."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.components.roles import Statement
+from infra.settings import Settings
+
 
 @dataclass(frozen=True)
 class StorageArgs:
     """Inputs of `Storage`."""
 
-    expire_days: int = 30
-    """Exports can be made again; they are not kept for longer."""
+    expire_days: int
+    """What is older is deleted."""
     force_destroy: bool = False
     """Whether `pulumi destroy` may delete it with files in it."""
+    access_log_account: pulumi.Input[str] = ""
+    """The account whose load balancers may write their access logs here; empty for a bucket of the app's."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, expire_days: int) -> StorageArgs:
+        """As a stack's settings have it."""
+        return cls(expire_days=expire_days, force_destroy=not settings.protect)
 
 
 class Storage(pulumi.ComponentResource):
@@ -26,13 +36,15 @@ class Storage(pulumi.ComponentResource):
 
     bucket: pulumi.Output[str]
     arn: pulumi.Output[str]
+    policy: aws.s3.BucketPolicy
+    """Who writes as an AWS service depends on it."""
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:storage:Storage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        bucket = aws.s3.Bucket(f"{name}-exports", force_destroy=args.force_destroy, opts=child)
+        bucket = aws.s3.Bucket(name, force_destroy=args.force_destroy, opts=child)
         block = aws.s3.BucketPublicAccessBlock(
-            f"{name}-exports",
+            name,
             bucket=bucket.bucket,
             block_public_acls=True,
             block_public_policy=True,
@@ -41,13 +53,13 @@ class Storage(pulumi.ComponentResource):
             opts=child,
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-exports",
+            name,
             bucket=bucket.bucket,
             rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
             opts=child,
         )
         aws.s3.BucketLifecycleConfiguration(
-            f"{name}-exports",
+            name,
             bucket=bucket.bucket,
             rules=[
                 {
@@ -59,22 +71,13 @@ class Storage(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        aws.s3.BucketPolicy(
-            f"{name}-exports",
+        self.policy = aws.s3.BucketPolicy(
+            name,
             bucket=bucket.bucket,
             policy=pulumi.Output.json_dumps(
                 {
                     "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Sid": "TlsOnly",
-                            "Effect": "Deny",
-                            "Principal": "*",
-                            "Action": "s3:*",
-                            "Resource": [bucket.arn, pulumi.Output.format("{0}/*", bucket.arn)],
-                            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                        }
-                    ],
+                    "Statement": [_tls_only(bucket), *_access_logs(bucket, args)],
                 }
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
@@ -82,3 +85,34 @@ class Storage(pulumi.ComponentResource):
         self.bucket = bucket.bucket
         self.arn = bucket.arn
         self.register_outputs({"bucket": self.bucket})
+
+    def may(self, action: str, prefix: str) -> Statement:
+        """What a role needs to do `action` (GetObject, PutObject) below `prefix`."""
+        resource = pulumi.Output.format("{0}/{1}/*", self.arn, prefix)
+        return {"Effect": "Allow", "Action": f"s3:{action}", "Resource": resource}
+
+
+def _tls_only(bucket: aws.s3.Bucket) -> Statement:
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket.arn, pulumi.Output.format("{0}/*", bucket.arn)],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def _access_logs(bucket: aws.s3.Bucket, args: StorageArgs) -> list[Statement]:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html"""
+    if not args.access_log_account:
+        return []
+    return [
+        {
+            "Sid": "AccessLogs",
+            "Effect": "Allow",
+            "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": pulumi.Output.format("{0}/AWSLogs/{1}/*", bucket.arn, args.access_log_account),
+        }
+    ]

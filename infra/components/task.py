@@ -10,8 +10,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract
+from infra.components.image import Image
+from infra.components.network import Network
 from infra.components.registry import Registry
 from infra.components.roles import Statement, execution_role, task_role
+from infra.components.secrets import Secrets
+from infra.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class TaskArgs:
     secret_arns: Sequence[pulumi.Input[str]] = ()
     """The secrets that `secrets` name."""
     key_arn: pulumi.Input[str] | None = None
-    """The key that they are encrypted with."""
+    """The key that they and the log are encrypted with."""
     statements: Sequence[Statement] = ()
     """What the app's own code may do in AWS."""
     cpu: int = 1024
@@ -42,9 +46,58 @@ class TaskArgs:
     container: Mapping[str, Any] = field(default_factory=dict)
     """More of the container definition: ports, health check."""
 
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        network: Network,
+        registry: Registry,
+        image: Image,
+        secrets: Secrets,
+        key_arn: pulumi.Input[str],
+        endpoints: contract.Endpoints,
+    ) -> TaskArgs:
+        """The app as a stack's settings have it: a web task, and with `but` every other."""
+        return cls(
+            registry=registry,
+            image=image.reference,
+            environment=contract.app_environment(
+                settings.environment,
+                endpoints,
+                cpu=settings.web_cpu,
+                pool_size=settings.database_pool_size,
+                trusted_proxies=network.public_cidrs,
+                database_ca=settings.pem("databaseCa", settings.database_ca) or contract.DATABASE_CA_PATH,
+                cache_ca=settings.pem("cacheCa", settings.cache_ca),
+                cors_origins=settings.cors_origins,
+                # Without a domain the load balancer's own name is good enough.
+                trusted_hosts=[settings.domain or "*"],
+            ),
+            secrets=secrets.references,
+            secret_arns=secrets.arns,
+            key_arn=key_arn,
+            cpu=settings.web_cpu,
+            memory=settings.web_memory,
+            architecture=settings.architecture,
+            log_retention_days=settings.log_retention_days,
+        )
+
     def but(self, **changes: Any) -> TaskArgs:
         """The same task in another role."""
         return replace(self, **changes)
+
+    def as_worker(self, settings: Settings, **changes: Any) -> TaskArgs:
+        """In the size of a worker, for what nobody waits for."""
+        return self.but(cpu=settings.worker_cpu, memory=settings.worker_memory, **changes)
+
+    def as_owner(self, master_secret_arn: pulumi.Output[str]) -> TaskArgs:
+        """The migration: the one task that is given the database owner's name and password."""
+        return self.but(
+            command=contract.MIGRATE_COMMAND,
+            secrets={**self.secrets, **contract.owner_secrets(master_secret_arn)},
+            secret_arns=[*self.secret_arns, master_secret_arn],
+        )
 
 
 class Task(pulumi.ComponentResource):
@@ -52,14 +105,21 @@ class Task(pulumi.ComponentResource):
 
     arn: pulumi.Output[str]
     family: str
+    family_arn: pulumi.Output[str]
+    """The ARN without the revision."""
     log_group_name: pulumi.Output[str]
+    log_group_arn: pulumi.Output[str]
+    role_arns: list[pulumi.Output[str]]
+    """What whoever registers or starts it has to pass on."""
     ready: list[pulumi.Resource]
     """The roles: what uses the task depends on them, for a task cannot stop in order without them."""
 
     def __init__(self, name: str, label: str, args: TaskArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:task:Task", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        logs = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=args.log_retention_days, opts=child)
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs", retention_in_days=args.log_retention_days, kms_key_id=args.key_arn, opts=child
+        )
         execution = execution_role(
             name,
             repository_arn=args.registry.repository_arn,
@@ -84,7 +144,9 @@ class Task(pulumi.ComponentResource):
         )
         self.arn = definition.arn
         self.family = name
-        self.log_group_name = logs.name
+        self.family_arn = definition.arn_without_revision
+        self.log_group_name, self.log_group_arn = logs.name, logs.arn
+        self.role_arns = [execution.arn, task.arn]
         self.ready = [execution, task, definition]
         self.register_outputs({"arn": self.arn})
 

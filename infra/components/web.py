@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import contract
-from infra.components.cluster import Cluster
+from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.load_balancer import LoadBalancer
-from infra.components.network import Network
-from infra.components.security_group import Store, allow, allow_https_out, allow_stores
+from infra.components.scaling import Scaling, ScalingArgs, cpu_target, request_target
+from infra.components.security_group import allow, allow_https_out, allow_stores
+from infra.components.service import Place, ecs_service
 from infra.components.task import Task, TaskArgs
+from infra.settings import Settings
 
 HEALTH_CHECK = {
     "command": ["CMD", "python", "-m", "app.healthcheck"],
@@ -28,37 +31,50 @@ HEALTH_CHECK = {
 class WebArgs:
     """Inputs of `Web`."""
 
-    network: Network
+    place: Place
     load_balancer: LoadBalancer
-    cluster: Cluster
     task: TaskArgs
-    stores: Sequence[Store] = ()
-    """The database and cache that it may reach."""
     tasks: int = 2
+    max_tasks: int = 2
+    """Where it is more than `tasks`, CPU and requests decide how many run."""
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to hold before the service changes."""
     after: Sequence[pulumi.Resource] = ()
     """What those need: the migration's task definition."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        place: Place,
+        load_balancer: LoadBalancer,
+        task: TaskArgs,
+        hooks: pulumi.ResourceHookBinding | None,
+        after: Sequence[pulumi.Resource],
+    ) -> WebArgs:
+        """As a stack's settings have it."""
+        return cls(place, load_balancer, task, settings.web_tasks, settings.web_max_tasks, hooks, after)
 
 
 class Web(pulumi.ComponentResource):
     """An ECS service of the app.
 
     Provisions: a task definition with its log group and roles, security group (in: the load balancer; out: its stores,
-    and HTTPS to pull and to AWS's endpoints), target group, listener rule, service with circuit breaker and rollback.
+    and HTTPS to pull and to AWS's endpoints), target group, listener rule, service with circuit breaker and rollback,
+    autoscaling where `max_tasks` is more than `tasks`.
     Costs on Fargate (us-east-1, x86), each task and month: 29.55 USD a vCPU and 3.24 USD a GB.
     """
 
+    task: Task
     service_name: pulumi.Output[str]
-    task_definition_arn: pulumi.Output[str]
-    log_group_name: pulumi.Output[str]
-    security_group_id: pulumi.Output[str]
-    target_group_arn: pulumi.Output[str]
+    service_arn: pulumi.Output[str]
+    alarms: list[Alarm]
 
     def __init__(self, name: str, args: WebArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:web:Web", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        task = Task(
+        self.task = task = Task(
             name,
             "web",
             args.task.but(
@@ -72,7 +88,7 @@ class Web(pulumi.ComponentResource):
         group, rules = self._security_group(name, args)
         targets = aws.lb.TargetGroup(
             f"{name}-web",
-            vpc_id=args.network.vpc_id,
+            vpc_id=args.place.network.vpc_id,
             target_type="ip",
             port=contract.WEB_PORT,
             protocol="HTTP",
@@ -95,53 +111,49 @@ class Web(pulumi.ComponentResource):
             actions=[{"type": "forward", "target_group_arn": targets.arn}],
             opts=child,
         )
-        service = aws.ecs.Service(
+        scaled = args.max_tasks > args.tasks
+        service = ecs_service(
             f"{name}-service",
-            cluster=args.cluster.arn,
-            task_definition=task.arn,
-            desired_count=args.tasks,
+            place=args.place,
+            task=task,
+            security_group_id=group.id,
+            tasks=args.tasks,
+            scaled=scaled,
+            # The rule first: ECS refuses a target group that no listener uses.
+            after=[rule, *rules, *args.after],
+            parent=self,
+            hooks=args.hooks,
             launch_type="FARGATE",
-            platform_version="LATEST",
-            network_configuration={
-                "subnets": args.network.private_subnet_ids,
-                "security_groups": [group.id],
-                "assign_public_ip": False,
-            },
             load_balancers=[
-                {
-                    "target_group_arn": targets.arn,
-                    "container_name": "web",
-                    "container_port": contract.WEB_PORT,
-                }
+                {"target_group_arn": targets.arn, "container_name": "web", "container_port": contract.WEB_PORT}
             ],
-            deployment_circuit_breaker={"enable": True, "rollback": True},
-            deployment_minimum_healthy_percent=100,
-            deployment_maximum_percent=200,
             health_check_grace_period_seconds=contract.START_GRACE_SECONDS,
-            enable_ecs_managed_tags=True,
-            propagate_tags="SERVICE",
-            wait_for_steady_state=True,
-            # The rule first: ECS refuses a target group that no listener uses. The roles' policies last:
-            # a service that drains without them cannot stop.
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[rule, *task.ready, *rules, *args.after],
-                hooks=args.hooks,
-                custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),
-            ),
         )
-        self.service_name = service.name
-        self.task_definition_arn = task.arn
-        self.log_group_name = task.log_group_name
-        self.security_group_id = group.id
-        self.target_group_arn = targets.arn
+        if scaled:
+            requests = contract.requests_per_task(args.task.cpu)
+            Scaling(
+                name,
+                ScalingArgs(
+                    cluster_name=args.place.cluster.name,
+                    service_name=service.name,
+                    least=args.tasks,
+                    most=args.max_tasks,
+                    targets={
+                        "cpu": cpu_target(contract.WEB_CPU_TARGET_PERCENT),
+                        "requests": request_target(requests, args.load_balancer.arn_suffix, targets.arn_suffix),
+                    },
+                ),
+                opts=child,
+            )
+        self.service_name, self.service_arn = service.name, service.id
+        self.alarms = _alarms(args, service, targets)
         self.register_outputs({"serviceName": self.service_name})
 
     def _security_group(self, name: str, args: WebArgs) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
         group = aws.ec2.SecurityGroup(
             f"{name}-web",
             description="Web tasks: reached by the load balancer, reach AWS over HTTPS",
-            vpc_id=args.network.vpc_id,
+            vpc_id=args.place.network.vpc_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
         rules = allow(
@@ -153,5 +165,26 @@ class Web(pulumi.ComponentResource):
             parent=self,
         )
         rules.append(allow_https_out(f"{name}-web", source=group.id, parent=self))
-        rules += allow_stores(f"{name}-web", "Web tasks", source=group.id, stores=args.stores, parent=self)
+        rules += allow_stores(f"{name}-web", "Web tasks", source=group.id, stores=args.place.stores, parent=self)
         return group, rules
+
+
+def _alarms(args: WebArgs, service: aws.ecs.Service, targets: aws.lb.TargetGroup) -> list[Alarm]:
+    answers = {"LoadBalancer": args.load_balancer.arn_suffix, "TargetGroup": targets.arn_suffix}
+
+    def alarm(name: str, why: str, metric: str, statistic: str, over: float, **more: Any) -> Alarm:
+        return Alarm(f"web-{name}", why, "AWS/ApplicationELB", metric, answers, statistic=statistic, over=over, **more)
+
+    return [
+        alarm(
+            "errors",
+            "Over 1 % of the app's answers are 5xx",
+            "HTTPCode_Target_5XX_Count",
+            "Sum",
+            1,  # percent
+            share_of="RequestCount",
+        ),
+        alarm("latency", "One answer in a hundred takes over a second", "TargetResponseTime", "p99", 1.0),
+        alarm("unhealthy", "Tasks fail their health check", "UnHealthyHostCount", "Maximum", 0),
+        *too_few_tasks("web", args.place.cluster, service.name, args.tasks),
+    ]

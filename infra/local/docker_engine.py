@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import TextIO
 
 from infra.errors import SlipwayError
 from infra.local.paths import cache_dir, run_dir
@@ -40,8 +42,11 @@ def ensure_docker() -> DockerEngine:
 
     Raises `SlipwayError` with the one thing to do where that is not possible.
     """
-    if not answers():
-        _start()
+    _use()
+    with (cache_dir() / "dockerd.start").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # of two that find no engine, the second finds the first one's
+        if not answers():
+            _start()
     client = buildkit_client()
     if client is None:
         raise SlipwayError(
@@ -66,12 +71,12 @@ def answers() -> bool:
 
 
 def stop_docker_if_ours() -> bool:
-    """Stop the engine that `make up` started, unless somebody else's container runs in it.
+    """Stop the engine that `make up` started, unless somebody else uses it: a container runs, a command of ours works.
 
     Returns whether it was stopped.
     """
     pid = _our_pid()
-    if pid is None:
+    if pid is None or not _let_go():
         return False
     if answers() and _ask("ps", "--quiet"):
         console.print("  The Docker engine goes on: it runs containers that are not this environment's.")
@@ -83,6 +88,31 @@ def stop_docker_if_ours() -> bool:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
     _pid_file().unlink(missing_ok=True)
+    return True
+
+
+_users: list[TextIO] = []
+"""This process's share in the engine; the kernel lets go of it with the process."""
+
+
+def _use() -> None:
+    """Take a share: a build of another clone runs no container, and must not lose its engine."""
+    if not _users:
+        share = (cache_dir() / "dockerd.users").open("w")
+        fcntl.flock(share, fcntl.LOCK_SH)
+        _users.append(share)
+
+
+def _let_go() -> bool:
+    """Give the share back; whether it was the last one."""
+    while _users:
+        _users.pop().close()
+    with (cache_dir() / "dockerd.users").open("w") as share:
+        try:
+            fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("  The Docker engine goes on: another command uses it.")
+            return False
     return True
 
 

@@ -19,6 +19,9 @@ from infra.settings import Settings
 LINKED = ("infra", "app", "docker", ".venv", "pyproject.toml", "uv.lock")
 STACK_TYPE = "pulumi:pulumi:Stack"
 
+State = dict[str, Any]
+"""One resource of the preview as the engine tells it."""
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -32,6 +35,11 @@ class Resource:
 
 def plan(stack: str) -> list[Resource]:
     """What `pulumi up` of a new stack would create. Raises `SlipwayError` with the reason when it could not."""
+    return resources(states(stack))
+
+
+def states(stack: str) -> list[State]:
+    """The preview's states: with inputs and dependencies, some inputs secret. Raises `SlipwayError` as `plan` does."""
     Settings.from_files(stack)  # a wrong value is named before anything else happens
     session = open_session()
     with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
@@ -49,7 +57,7 @@ def plan(stack: str) -> list[Resource]:
         environment = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "plan"}
         _pulumi(session.toolchain.pulumi, project, environment, "stack", "init", stack)
         answer = _pulumi(session.toolchain.pulumi, project, environment, "preview", "--json", "--stack", stack)
-    return list(_resources(json.loads(answer)))
+    return [step["newState"] for step in json.loads(answer)["steps"]]
 
 
 def _pulumi(binary: Path, project: Path, environment: dict[str, str], *arguments: str) -> str:
@@ -68,14 +76,16 @@ def _words(out: str, errors: str) -> str:
     return "\n".join(found) or (errors + out).strip()
 
 
-def _resources(preview: dict[str, Any]) -> Iterator[Resource]:
-    for step in preview["steps"]:
-        state = step["newState"]
+def resources(found: list[State]) -> list[Resource]:
+    """The states without the stack and the providers, and without inputs."""
+    made = []
+    for state in found:
         if state["type"] == STACK_TYPE or state["type"].startswith("pulumi:providers:"):
             continue
         parent = state.get("parent", "")
         owner = "" if STACK_TYPE in parent.split("::")[2:3] else _owner(parent)
-        yield Resource(state["type"], state["urn"].rsplit("::", 1)[-1], owner)
+        made.append(Resource(state["type"], state["urn"].rsplit("::", 1)[-1], owner))
+    return made
 
 
 def _owner(urn: str) -> str:

@@ -169,7 +169,9 @@ def aws(folder: Path) -> Iterator[str]:
     """The address of an S3 and an SQS."""
     port = free_port()
     command = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
-    server = Server(command, port, None, folder / "aws.log")
+    # Its port is its name: under the default one it would take the local environment's containers for its own, and at
+    # its end take them away.
+    server = Server(command, port, None, folder / "aws.log", os.environ | {"GATEWAY_PORT": str(port)})
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

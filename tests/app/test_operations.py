@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
 
-from app.core.logging import JsonFormatter, TextFormatter, request_context
+from app.core.logging import JsonFormatter, TextFormatter, first_line, request_context
 from app.core.settings import Settings
 from tests.app.conftest import KEY, PASSWORD, Running, User, login, register
 
@@ -316,3 +316,8 @@ def test_sentry_gets_errors_with_release_and_environment_and_no_personal_data(
     assert (event["release"], event["environment"]) == ("r7", "local")
     assert hidden not in json.dumps(event, default=str)
     assert "user" not in event
+
+
+def test_an_error_is_one_line_and_a_time_out_without_a_text_its_name() -> None:
+    assert first_line(ValueError("what\nwhere")) == "what"
+    assert first_line(TimeoutError()) == "TimeoutError"

@@ -23,6 +23,19 @@ OUTPUTS = {
     "aws:elasticache/replicationGroup:ReplicationGroup": {"primaryEndpointAddress": "cache.example"},
     "aws:secretsmanager/secretVersion:SecretVersion": {"secretArn": "arn:aws:secretsmanager:::app"},
     "aws:sqs/queue:Queue": {"url": "https://sqs.example/jobs"},
+    "aws:acm/certificate:Certificate": {
+        "domainValidationOptions": [
+            {
+                "domainName": "api.example.com",
+                "resourceRecordName": "_proof.api.example.com",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": "_proof.acm-validations.aws",
+            }
+        ],
+    },
+    "aws:ecs/cluster:Cluster": {"arn": "arn:aws:ecs:eu-central-1:123456789012:cluster/main"},
+    "aws:ecs/taskDefinition:TaskDefinition": {"arnWithoutRevision": "arn:aws:ecs:::task-definition/family"},
+    "aws:lb/targetGroup:TargetGroup": {"arnSuffix": "targetgroup/web/1"},
     "aws:lb/loadBalancer:LoadBalancer": {"dnsName": "lb.example", "zoneId": "Z1", "arnSuffix": "app/lb/1"},
 }
 
@@ -39,6 +52,8 @@ class Registered:
     protect: bool
     secret_outputs: tuple[str, ...]
     ignore_changes: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    """Names of what has to be there before."""
 
 
 class Mocks(pulumi.runtime.Mocks):
@@ -46,6 +61,8 @@ class Mocks(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         outputs = {"arn": f"arn:aws:mock:::{args.name}", "name": args.name}
+        if args.typ == "aws:s3/bucket:Bucket":
+            outputs["bucket"] = args.name
         return f"{args.name}-id", outputs | OUTPUTS.get(args.typ, {}) | dict(args.inputs)
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
@@ -76,6 +93,7 @@ class Monitor(mocks.MockMonitor):
                 protect=request.protect,
                 secret_outputs=tuple(request.additionalSecretOutputs),
                 ignore_changes=tuple(request.ignoreChanges),
+                depends_on=tuple(urn.rsplit("::", 1)[-1] for urn in request.dependencies),
             )
         )
         return super().RegisterResource(request)

@@ -1,16 +1,36 @@
-"""The bill of an idle stack."""
+"""The bill of an idle stack, and what use adds to it."""
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
+from typer.testing import CliRunner
 
-from infra import cost
+from infra import cli, cost
+from infra.components.endpoints import INTERFACE_ENDPOINTS
 from infra.errors import SlipwayError
-from infra.settings import DATABASE_MEMORY_GIB, Settings
+from infra.settings import Settings
+from infra.sizes import DATABASE_MEMORY_GIB
+from tests.infra.recorder import Registered, of
+from tests.infra.test_program import program
+
+STACKS = ["dev", "staging", "prod"]
 
 
-def bill(stack: str) -> dict[str, cost.Line]:
-    return {line.what: line for line in cost.lines(Settings.from_files(stack))}
+def settings(stack: str, **changes: Any) -> Settings:
+    return Settings.from_files(stack).model_copy(update=changes)
+
+
+def bill(stack: str, **changes: Any) -> dict[str, cost.Line]:
+    return {line.what: line for line in cost.lines(settings(stack, **changes))}
+
+
+def told(stack: str, region: str = "us-east-1", **changes: Any) -> dict[str, Any]:
+    return cost.as_json(stack, settings(stack, **changes), region)
 
 
 def test_a_line_is_what_its_prices_say() -> None:
@@ -20,28 +40,182 @@ def test_a_line_is_what_its_prices_say() -> None:
     assert found["web tasks, 256 CPU units"].total == pytest.approx(730 * (0.25 * 0.04048 + 0.5 * 0.004445))
 
 
-def test_multi_az_is_two_databases_and_every_zone_has_its_gateway_in_production() -> None:
+def test_graviton_tasks_have_their_own_price() -> None:
+    found = bill("dev", architecture="ARM64")
+    assert found["web tasks, 256 CPU units"].total == pytest.approx(730 * (0.25 * 0.03238 + 0.5 * 0.00356))
+
+
+def test_workers_on_spot_cost_a_part_of_that() -> None:
+    same = bill("dev", worker_cpu=256, worker_memory=512, worker_tasks=1)
+    spot, web = same["worker tasks on Spot, 256 CPU units"].total, same["web tasks, 256 CPU units"].total
+    assert spot == pytest.approx(0.3 * web)
+
+
+def test_a_multi_az_database_has_the_price_of_the_pair_and_its_storage_too() -> None:
+    found = bill("prod", database_class="db.t4g.small")
+    # AWS asks 0.065 an hour for the pair, not twice 0.032.
+    assert found["database, db.t4g.small, Multi-AZ"].total == pytest.approx(730 * 0.065)
+    assert found["database storage, GB, Multi-AZ"].total == pytest.approx(100 * 0.23)
+    alone = bill("prod", database_class="db.t4g.small", database_multi_az=False)
+    assert alone["database, db.t4g.small, Single-AZ"].total == pytest.approx(730 * 0.032)
+    assert alone["database storage, GB, Single-AZ"].total == pytest.approx(100 * 0.115)
+
+
+def test_every_zone_has_its_gateway_and_every_gateway_and_zone_an_address_in_production() -> None:
     found = bill("prod")
-    assert found["database, db.m7g.large"].how_many == 2
     assert found["NAT gateways"].how_many == 3
+    assert found["public IPv4 addresses"].how_many == 6
 
 
-def test_the_total_is_the_sum_of_the_lines() -> None:
-    lines = cost.lines(Settings.from_files("staging"))
-    told = cost.as_json("staging", lines)
-    assert told["total"] == pytest.approx(sum(line["total"] for line in told["lines"]), abs=0.05)
+def test_a_firewall_costs_its_acl_and_each_of_its_rules_and_nothing_when_there_is_none() -> None:
+    found = bill("dev", waf=True)
+    assert found["WAF web ACL"].total + found["WAF rules"].total == pytest.approx(5 + 5 * 1)
+    assert not [what for what in bill("dev", waf=False) if "WAF" in what]
+
+
+def test_an_interface_endpoint_is_paid_in_each_zone() -> None:
+    found = bill("prod", interface_endpoints=True)["interface endpoints, in each zone"]
+    assert found.how_many == 3 * len(INTERFACE_ENDPOINTS)
+    assert found.total == pytest.approx(3 * len(INTERFACE_ENDPOINTS) * 730 * 0.01)
+    assert not [what for what in bill("prod", interface_endpoints=False) if "endpoints" in what]
+
+
+def test_container_insights_counts_the_cluster_and_each_service_that_runs() -> None:
+    both, one = bill("staging"), bill("staging", worker_tasks=0, worker_max_tasks=0)
+    assert "Container Insights metrics" not in bill("dev")
+    assert both["Container Insights metrics"].how_many == 10 + 2 * (13 + 8)
+    assert one["Container Insights metrics"].how_many == 10 + 13 + 8
+
+
+def read_by_alarm(alarm: Registered) -> int:
+    return len([query for query in alarm.inputs.get("metricQueries", []) if "metric" in query]) or 1
+
+
+def read_by_policy(policy: Registered) -> int:
+    tracked = policy.inputs["targetTrackingScalingPolicyConfiguration"]
+    own = tracked.get("customizedMetricSpecification", {}).get("metrics", [])
+    return len([metric for metric in own if "metricStat" in metric]) or 1
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_metric_that_an_alarm_of_the_program_reads_is_paid(stack: str) -> None:
+    found = program(stack)
+    people = sum(read_by_alarm(alarm) for alarm in of(found, "aws:cloudwatch/metricAlarm:MetricAlarm"))
+    # Two alarms for each policy, and each reads what the policy does.
+    scaling = sum(2 * read_by_policy(policy) for policy in of(found, "aws:appautoscaling/policy:Policy"))
+    assert bill(stack)["alarms, for each metric that they read"].how_many == people + scaling
+
+
+def test_a_service_that_does_not_scale_needs_no_alarms_for_it() -> None:
+    def read(**changes: Any) -> float:
+        return bill("staging", **changes)["alarms, for each metric that they read"].how_many
+
+    fixed = {"web_tasks": 2, "web_max_tasks": 2, "worker_tasks": 1, "worker_max_tasks": 1}
+    assert read(**fixed | {"web_max_tasks": 3}) == read(**fixed) + 4
+    assert read(**fixed | {"worker_max_tasks": 2}) == read(**fixed) + 4
+    assert read(**fixed | {"worker_tasks": 0, "worker_max_tasks": 0}) == read(**fixed) - 1
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_rules_and_endpoints_that_are_paid_are_those_of_the_program(stack: str) -> None:
+    found, paid = program(stack), bill(stack)
+    acls = of(found, "aws:wafv2/webAcl:WebAcl")
+    rules = paid["WAF rules"].how_many if "WAF rules" in paid else 0
+    assert rules == sum(len(acl.inputs["rules"]) for acl in acls)
+    endpoints = [e for e in of(found, "aws:ec2/vpcEndpoint:VpcEndpoint") if e.inputs["vpcEndpointType"] == "Interface"]
+    line = paid.get("interface endpoints, in each zone")
+    assert (line.how_many if line else 0) == sum(len(endpoint.inputs["subnetIds"]) for endpoint in endpoints)
+
+
+def test_the_hosted_zone_is_the_teams_own_and_no_line() -> None:
+    named = settings("dev", domain="api.example.com", hosted_zone_id="Z1")
+    assert cost.lines(named) == cost.lines(settings("dev", domain="", hosted_zone_id=""))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_total_is_the_sum_of_the_lines(stack: str) -> None:
+    found = told(stack)
+    assert found["total"] == pytest.approx(sum(line["total"] for line in found["lines"]), abs=0.05)
 
 
 def test_dev_is_cheaper_than_staging_and_that_than_production() -> None:
-    totals = [cost.as_json(s, cost.lines(Settings.from_files(s)))["total"] for s in ("dev", "staging", "prod")]
+    totals = [told(stack)["total"] for stack in STACKS]
     assert totals == sorted(totals)
 
 
-def test_every_database_that_a_stack_may_name_has_a_price() -> None:
-    assert set(DATABASE_MEMORY_GIB) <= set(cost.prices()["rds_hour"])
+def test_every_database_that_a_stack_may_name_has_both_prices() -> None:
+    table = cost.prices()["rds_hour"]
+    assert set(table) >= set(DATABASE_MEMORY_GIB)
+    for size, price in table.items():
+        # Rounded by AWS, so not exactly twice.
+        assert price["multi_az"] == pytest.approx(2 * price["single_az"], abs=0.0011), size
 
 
 def test_a_size_without_a_price_is_named() -> None:
-    settings = Settings.from_files("dev").model_copy(update={"cache_class": "cache.x9.huge"})
     with pytest.raises(SlipwayError, match=r"cache\.x9\.huge"):
-        cost.lines(settings)
+        bill("dev", cache_class="cache.x9.huge")
+
+
+def test_every_price_says_where_it_comes_from() -> None:
+    known = re.compile(r"# .*(unchecked|no date|\d{4}-\d{2}|v\d+\.\d+|copy of \d{4})")
+    rows = [row for row in cost.PRICES.read_text().splitlines() if re.match(r"[\w. ]+: [{\d]", row)]
+    assert [row for row in rows if not known.search(row)] == ["hours: 730"]
+
+
+def test_use_adds_only_what_the_stack_has() -> None:
+    def uses(**changes: Any) -> set[str]:
+        return {price.what for price in cost.with_use(settings("dev", **changes))}
+
+    assert {"load balancer capacity", "traffic through NAT gateways", "logs written"} <= uses()
+    assert not [what for what in uses(nat_gateways="none", interface_endpoints=True) if "NAT" in what]
+    assert uses(interface_endpoints=True) - uses(interface_endpoints=False) == {"traffic through interface endpoints"}
+    assert uses(waf=True) - uses(waf=False) == {"requests that the WAF looks at"}
+
+
+def test_use_has_the_tables_unit_prices() -> None:
+    found = {row["what"]: (row["price"], row["unit"]) for row in told("prod")["with_use"]}
+    assert found["load balancer capacity"] == (0.008, "unit and hour")
+    assert found["traffic through NAT gateways"] == (0.045, "GB")
+    assert found["logs written"] == (0.5, "GB")
+    assert found["requests that the WAF looks at"] == (0.6, "million")
+
+
+def test_a_stack_elsewhere_is_told_that_the_prices_are_not_its_own() -> None:
+    assert [note for note in cost.notes(told("dev", region="eu-central-1")) if "eu-central-1" in note]
+    assert not cost.notes(told("dev", region="us-east-1", monthly_budget_usd=0))
+    assert not cost.notes(told("dev", region="", monthly_budget_usd=0))
+
+
+def test_the_region_is_the_stack_files(tmp_path: Path) -> None:
+    (tmp_path / "stacks").mkdir()
+    file = tmp_path / "stacks" / "Pulumi.here.yaml"
+    file.write_text("config:\n  aws:region: eu-north-1\n")
+    assert cost.region_of("here", tmp_path) == "eu-north-1"
+    file.write_text("config: {}\n")
+    assert cost.region_of("here", tmp_path) == ""
+
+
+def test_a_budget_below_the_idle_cost_is_told_and_one_above_is_not() -> None:
+    total = told("dev")["total"]
+    (note,) = cost.notes(told("dev", monthly_budget_usd=int(total) - 1))
+    assert f"{total:.2f}" in note
+    assert "monthlyBudgetUsd" in note
+    assert not cost.notes(told("dev", monthly_budget_usd=int(total) + 1))
+    assert not cost.notes(told("dev", monthly_budget_usd=0))  # none is set
+
+
+def test_the_command_prints_the_total_and_below_it_what_use_adds() -> None:
+    shown = CliRunner().invoke(cli.app, ["cost", "prod"]).output
+    assert shown.index("total") < shown.index("On top with use") < shown.index("0.045 USD a GB")
+    assert f"{told('prod')['total']:.2f}" in shown
+
+
+def test_the_command_tells_a_budget_that_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = settings("prod", monthly_budget_usd=100)
+    monkeypatch.setattr(Settings, "from_files", lambda _: small)
+    assert "monthlyBudgetUsd is 100" in CliRunner().invoke(cli.app, ["cost", "prod"]).output
+
+
+def test_the_commands_json_is_the_bill() -> None:
+    shown = CliRunner().invoke(cli.app, ["cost", "staging", "--json"]).output
+    assert json.loads(shown) == told("staging")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,8 @@ from infra.components.network import Nat, Network, NetworkArgs, subnet_cidrs
 from tests.infra.recorder import Registered, of, record
 
 
-def network(nat: Nat = "one", zones: int = 2) -> list[Registered]:
-    return record(lambda: Network("n", NetworkArgs(cidr="10.20.0.0/16", zones=zones, nat=nat)))
+def network(nat: Nat = "one", zones: int = 2, **more: Any) -> list[Registered]:
+    return record(lambda: Network("n", NetworkArgs(cidr="10.20.0.0/16", zones=zones, nat=nat, **more)))
 
 
 @pytest.mark.parametrize("zones", [2, 3])
@@ -50,6 +51,28 @@ def test_no_subnet_gives_public_addresses() -> None:
     subnets = of(network(), "aws:ec2/subnet:Subnet")
     assert len(subnets) == 6
     assert not any(subnet.inputs["mapPublicIpOnLaunch"] for subnet in subnets)
+
+
+ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+
+
+def test_interface_endpoints_stand_in_every_private_subnet_and_let_the_network_in_alone() -> None:
+    found = network(nat="none", interface_endpoints=True)
+    endpoints = [r.inputs for r in of(found, ENDPOINT) if r.inputs["vpcEndpointType"] == "Interface"]
+    services = {given["serviceName"].removeprefix("com.amazonaws.eu-central-1.") for given in endpoints}
+    assert services == {"ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"}
+    assert all(given["subnetIds"] == ["n-private-1-id", "n-private-2-id"] for given in endpoints)
+    assert all(given["privateDnsEnabled"] for given in endpoints)
+    (rule,) = of(found, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    assert (rule.inputs["cidrIpv4"], rule.inputs["fromPort"], rule.inputs["toPort"]) == ("10.20.0.0/16", 443, 443)
+    assert [r.inputs["vpcEndpointType"] for r in of(network(), ENDPOINT)] == ["Gateway"]
+
+
+def test_flow_logs_keep_what_was_rejected() -> None:  # EC2.6
+    (log,) = of(network(flow_logs=True, key_arn="arn:key"), "aws:ec2/flowLog:FlowLog")
+    assert (log.inputs["vpcId"], log.inputs["trafficType"]) == ("n-vpc-id", "REJECT")
+    assert log.inputs["iamRoleArn"] == "arn:aws:mock:::n-flow-logs"
+    assert of(network(), "aws:ec2/flowLog:FlowLog") == []
 
 
 def test_every_child_has_the_component_as_its_parent() -> None:

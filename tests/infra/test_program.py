@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from functools import cache
 from typing import Any
@@ -12,17 +13,24 @@ import pytest
 from pulumi.runtime import rpc
 
 from infra.release import migrate
-from infra.settings import ROOT, Settings
+from infra.settings import PLACEHOLDER, ROOT, Settings
 from tests.infra.recorder import Registered, of, record
 
 STACKS = ["dev", "staging", "prod"]
+ALARMS = {
+    "load-balancer-errors", "web-errors", "web-latency", "web-unhealthy", "web-tasks", "worker-tasks",
+    "database-cpu", "database-storage", "database-connections", "cache-memory", "cache-evictions",
+    "queue-age", "dead-letters",
+}  # fmt: skip
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
 
 @cache
 def program(stack: str) -> list[Registered]:
-    values = Settings.from_files(stack).model_dump(by_alias=True)
+    settings = Settings.from_files(stack)
+    given = {"domain": settings.domain.replace(PLACEHOLDER, "acme.test"), "alarm_email": "ops@acme.test"}
+    values = settings.model_copy(update=given).model_dump(by_alias=True)
 
     def build() -> None:
         as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
@@ -57,19 +65,22 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
         ("web", "cache", 6379),
         ("worker", "database", 5433),
         ("worker", "cache", 6379),
+        ("cleanup", "database", 5433),
     }
+    doors = {80, 443} if Settings.from_files(stack).domain else {80}
     incoming = {ends(rule) for rule in of(program(stack), INGRESS)}
     outgoing = {ends(rule) for rule in of(program(stack), EGRESS)}
-    assert incoming == between | {("0.0.0.0/0", "lb", 80)}
-    assert outgoing == between | {("web", "0.0.0.0/0", 443), ("worker", "0.0.0.0/0", 443)}
+    assert incoming == between | {("0.0.0.0/0", "lb", door) for door in doors}
+    assert outgoing == between | {(tasks, "0.0.0.0/0", 443) for tasks in ("web", "worker", "cleanup")}
 
 
 PULL = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
 START = {"ecr:GetAuthorizationToken", "logs:CreateLogStream", "logs:PutLogEvents", *PULL}
+START_WITH_SECRETS = START | {"secretsmanager:GetSecretValue", "kms:Decrypt"}
 ROLES = {
-    "execution": START | {"secretsmanager:GetSecretValue", "kms:Decrypt"},
+    "execution": START_WITH_SECRETS,
     "task": {"sqs:SendMessage", "sqs:GetQueueUrl", "s3:GetObject"},
-    "worker-execution": START | {"secretsmanager:GetSecretValue", "kms:Decrypt"},
+    "worker-execution": START_WITH_SECRETS,
     "worker-task": {
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
@@ -79,7 +90,10 @@ ROLES = {
         "sqs:SendMessage",
         "s3:PutObject",
     },
-    "migrate-execution": START | {"secretsmanager:GetSecretValue", "kms:Decrypt"},
+    "migrate-execution": START_WITH_SECRETS,
+    "cleanup-execution": START_WITH_SECRETS,
+    "cleanup-scheduler": {"ecs:RunTask", "iam:PassRole", "sqs:SendMessage"},
+    "flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 }
 ANY_RESOURCE = {"ecr:GetAuthorizationToken"}  # AWS allows no resource on it
 
@@ -94,7 +108,81 @@ def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
             found.setdefault(role, set()).update(actions)
             if statement["Resource"] == "*":
                 assert set(actions) <= ANY_RESOURCE
+            if "iam:PassRole" in actions:
+                assert statement["Condition"]["StringEquals"]["iam:PassedToService"] == "ecs-tasks.amazonaws.com"
     assert found == ROLES
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_role_is_taken_on_by_one_aws_service(stack: str) -> None:
+    trusted = set()
+    for role in of(program(stack), "aws:iam/role:Role"):
+        (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        assert list(statement["Principal"]) == ["Service"]
+        guarded = statement.get("Condition") == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+        assert guarded or role.name.endswith("execution"), role.name
+        trusted.add(statement["Principal"]["Service"])
+    assert trusted == {
+        "ecs-tasks.amazonaws.com",
+        "monitoring.rds.amazonaws.com",
+        "scheduler.amazonaws.com",
+        "vpc-flow-logs.amazonaws.com",
+    }
+
+
+# https://docs.aws.amazon.com: the longest name of each, into which Pulumi's eight random characters must fit as well.
+LONGEST = {
+    "aws:lb/loadBalancer:LoadBalancer": 32,
+    "aws:lb/targetGroup:TargetGroup": 32,
+    "aws:elasticache/replicationGroup:ReplicationGroup": 40,
+    "aws:rds/instance:Instance": 63,
+    "aws:s3/bucket:Bucket": 63,
+    "aws:iam/role:Role": 64,
+    "aws:scheduler/schedule:Schedule": 64,
+    "aws:sqs/queue:Queue": 80,
+    "aws:wafv2/webAcl:WebAcl": 128,
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_name_is_within_awss_limit(stack: str) -> None:
+    for resource in program(stack):
+        assert len(resource.name) + 8 <= LONGEST.get(resource.type, 200), resource.name
+        if resource.type.startswith(("aws:rds/", "aws:elasticache/", "aws:lb/", "aws:s3/")):
+            assert re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", resource.name), resource.name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_resource_belongs_to_a_component(stack: str) -> None:
+    orphans = [r.name for r in program(stack) if r.type.startswith(("aws:", "docker-build:")) and not r.parent]
+    assert orphans == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_log_group_is_encrypted_and_ends_some_day(stack: str) -> None:
+    groups = of(program(stack), "aws:cloudwatch/logGroup:LogGroup")
+    assert {g.inputs["retentionInDays"] for g in groups} == {Settings.from_files(stack).log_retention_days}
+    assert all(group.inputs["kmsKeyId"] for group in groups)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_everything_that_can_go_wrong_has_its_alarm(stack: str) -> None:
+    alarms = of(program(stack), "aws:cloudwatch/metricAlarm:MetricAlarm")
+    counted = Settings.from_files(stack).container_insights
+    names = {alarm.name.split("-", 2)[-1] for alarm in alarms}
+    assert names == (ALARMS if counted else ALARMS - {"web-tasks", "worker-tasks"})
+    for alarm in alarms:
+        assert alarm.inputs["alarmActions"] == alarm.inputs["okActions"] == [f"arn:aws:mock:::slipway-{stack}-alarms"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_all_that_holds_data_is_protected_or_none_of_it(stack: str) -> None:
+    (balancer,) = of(program(stack), "aws:lb/loadBalancer:LoadBalancer")
+    (repository,) = of(program(stack), "aws:ecr/repository:Repository")
+    protected = Settings.from_files(stack).protect
+    assert balancer.inputs["enableDeletionProtection"] == protected  # ELB.6
+    assert repository.inputs["forceDelete"] != protected
+    assert {b.inputs["forceDestroy"] for b in of(program(stack), "aws:s3/bucket:Bucket")} == {not protected}
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -105,6 +193,14 @@ def test_only_the_migration_is_given_the_owners_password(stack: str) -> None:
         assert ("DATABASE_OWNER_PASSWORD" in names) == (container["name"] == "migrate")
         assert names >= {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
         assert not names & {pair["name"] for pair in container["environment"]}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_app_answers_to_its_domain_alone(stack: str) -> None:
+    for definition in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition"):
+        (container,) = json.loads(plain(definition.inputs["containerDefinitions"]))
+        environment = {pair["name"]: pair["value"] for pair in container["environment"]}
+        assert environment["TRUSTED_HOSTS"] == ("api.acme.test" if stack == "prod" else "*")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -121,6 +217,9 @@ def test_the_database_is_encrypted_private_and_speaks_tls_only(stack: str) -> No
     protected = Settings.from_files(stack).protect
     assert instance.protect == given["deletionProtection"] == protected
     assert given["skipFinalSnapshot"] != protected
+    if protected:  # a second life of the environment must not want the first one's name
+        assert re.fullmatch(r"slipway-\w+-database-final-\w+|slipway-\w+-final-\w+", given["finalSnapshotIdentifier"])
+        assert "finalSnapshotIdentifier" in instance.ignore_changes
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -129,6 +228,9 @@ def test_the_cache_is_encrypted_and_asks_for_a_token(stack: str) -> None:
     assert group.inputs["transitEncryptionEnabled"]
     assert group.inputs["atRestEncryptionEnabled"]
     assert rpc.is_rpc_secret(group.inputs["authToken"])
+    assert group.inputs["kmsKeyId"]
+    (parameters,) = of(program(stack), "aws:elasticache/parameterGroup:ParameterGroup")
+    assert parameters.inputs["family"] == "redis7"
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from infra.errors import SlipwayError
-from infra.settings import FARGATE_MEMORY, Settings, fargate_memory
+from infra.settings import Settings
+from infra.sizes import FARGATE_MEMORY, fargate_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = sorted(path.name[7:-5] for path in (ROOT / "stacks").glob("Pulumi.*.yaml"))
@@ -36,6 +37,16 @@ def test_every_stack_file_is_valid(stack: str) -> None:
         ({"logRetentionDays": 2}, ["logRetentionDays", "1, 3, 5"]),
         ({"natGateways": "two"}, ["natGateways", "two", "none"]),
         ({"webTask": 2}, ["webTask", "no such setting"]),
+        ({"domain": "api.acme.test"}, ["domain and hostedZoneId go together"]),
+        ({"domain": "https://acme.test"}, ["domain", "https://acme.test"]),
+        ({"hostedZoneId": "acme.test"}, ["hostedZoneId", "acme.test"]),
+        ({"alarmEmail": "ops"}, ["alarmEmail", "ops"]),
+        ({"githubRepository": "https://github.com/acme/shop"}, ["githubRepository"]),
+        ({"cleanupSchedule": "every day"}, ["cleanupSchedule", "every day"]),
+        ({"monthlyBudgetUsd": -1}, ["monthlyBudgetUsd", "-1"]),
+        ({"containerInsights": False, "workerMaxTasks": 2}, ["containerInsights false", "workerMaxTasks to 1"]),
+        ({"workerTasks": 0, "workerMaxTasks": 2}, ["workerTasks is 0", "set both to 0"]),
+        ({"webMaxTasks": 1}, ["webMaxTasks is 1", "at least webTasks, 2"]),
     ],
 )
 def test_a_wrong_value_is_explained(changes: dict[str, Any], words: list[str]) -> None:
@@ -43,6 +54,51 @@ def test_a_wrong_value_is_explained(changes: dict[str, Any], words: list[str]) -
         Settings.load(values(**changes), "stacks/Pulumi.local.yaml")
     for word in [*words, "stacks/Pulumi.local.yaml"]:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"domain": "", "hostedZoneId": ""}, ["domain is empty", "TLS"]),
+        ({"waf": False}, ["waf", "firewall"]),
+        ({"containerInsights": False, "workerMaxTasks": 2}, ["containerInsights", "watched"]),
+        ({"alarmEmail": ""}, ["alarmEmail"]),
+        ({"protect": False}, ["protect"]),
+        ({"natGateways": "one"}, ["natGateways"]),
+        ({"databaseMultiAz": False, "cacheNodes": 1}, ["databaseMultiAz", "cacheNodes"]),
+    ],
+)
+def test_production_refuses_what_it_must_not_be(changes: dict[str, Any], words: list[str]) -> None:
+    given = Settings.from_files("prod").model_dump(by_alias=True) | changes
+    with pytest.raises(SlipwayError) as caught:
+        Settings.load(given, "stacks/Pulumi.prod.yaml")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_tasks_need_a_way_to_the_registry() -> None:
+    given = Settings.from_files("dev").model_dump(by_alias=True) | {"natGateways": "none"}
+    with pytest.raises(SlipwayError, match="interfaceEndpoints to true"):
+        Settings.load(given, "stacks/Pulumi.dev.yaml")
+    assert Settings.load(given | {"interfaceEndpoints": True}, "stacks/Pulumi.dev.yaml").nat_gateways == "none"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [("webMemory", 700), ("zones", 1), ("databasePoolSize", 100), ("databaseClass", "db.x9"), ("logRetentionDays", 2)],
+)
+def test_a_botched_setting_of_any_stack_is_refused_with_its_key(stack: str, key: str, wrong: Any) -> None:
+    given = Settings.from_files(stack).model_dump(by_alias=True) | {key: wrong}
+    with pytest.raises(SlipwayError, match=rf"slipway:{key} is .*{wrong}"):
+        Settings.load(given, f"stacks/Pulumi.{stack}.yaml")
+
+
+def test_placeholders_are_told_from_real_values() -> None:
+    prod = Settings.from_files("prod")
+    assert prod.placeholders() == ["domain", "alarmEmail"]
+    real = prod.model_copy(update={"domain": "api.acme.test", "alarm_email": "ops@notexample.com"})
+    assert real.placeholders() == []
 
 
 def test_a_missing_value_is_named() -> None:

@@ -11,6 +11,7 @@ from infra.components.cluster import Cluster, ClusterArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.components.network import Network, NetworkArgs
 from infra.components.registry import Registry, RegistryArgs
+from infra.components.service import Place
 from infra.components.task import TaskArgs
 from infra.components.web import Web, WebArgs
 from tests.infra.recorder import Registered, of, record
@@ -25,16 +26,17 @@ def environment() -> dict[str, Any]:
     )
 
 
-def build() -> None:
+def build(tasks: int = 2, max_tasks: int = 2) -> None:
     network = Network("n", NetworkArgs(cidr="10.20.0.0/16"))
     Web(
         "w",
         WebArgs(
-            network=network,
+            place=Place(network, Cluster("c", ClusterArgs())),
             load_balancer=LoadBalancer("lb", LoadBalancerArgs(network=network)),
-            cluster=Cluster("c", ClusterArgs()),
+            tasks=tasks,
+            max_tasks=max_tasks,
             task=TaskArgs(
-                registry=Registry("r", RegistryArgs()),
+                registry=Registry("r", RegistryArgs(key_arn="arn:key")),
                 image="registry/app@sha256:abc",
                 environment=environment(),
                 secrets={"SECRET_KEY": "arn:secret:SECRET_KEY::"},
@@ -76,6 +78,34 @@ def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
     assert service.inputs["deploymentMinimumHealthyPercent"] == 100
     assert service.inputs["networkConfiguration"]["assignPublicIp"] is False  # ECS.2
     assert service.inputs["waitForSteadyState"]
+
+
+def test_where_more_tasks_are_allowed_cpu_and_requests_decide_and_no_update_takes_that_back() -> None:
+    scaled = record(lambda: build(tasks=2, max_tasks=6))
+    (target,) = of(scaled, "aws:appautoscaling/target:Target")
+    assert (target.inputs["minCapacity"], target.inputs["maxCapacity"]) == (2, 6)
+    assert target.inputs["resourceId"] == "service/c-cluster/w-service"
+    policies = of(scaled, "aws:appautoscaling/policy:Policy")
+    held = [policy.inputs["targetTrackingScalingPolicyConfiguration"] for policy in policies]
+    metrics = {
+        held["predefinedMetricSpecification"]["predefinedMetricType"]: (
+            held["targetValue"],
+            held["predefinedMetricSpecification"].get("resourceLabel"),
+        )
+        for held in held
+    }
+    assert metrics == {
+        "ECSServiceAverageCPUUtilization": (60, None),
+        "ALBRequestCountPerTarget": (18_000, "app/lb/1/targetgroup/web/1"),
+    }
+    (service,) = of(scaled, "aws:ecs/service:Service")
+    assert service.ignore_changes == ("desiredCount",)
+
+
+def test_where_no_more_tasks_are_allowed_the_number_is_the_settings() -> None:
+    assert of(found(), "aws:appautoscaling/target:Target") == []
+    (service,) = of(found(), "aws:ecs/service:Service")
+    assert service.ignore_changes == ()
 
 
 def test_only_the_load_balancer_reaches_the_tasks_and_only_on_their_port() -> None:

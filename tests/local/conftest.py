@@ -16,6 +16,7 @@ import docker
 from infra.local.base_images import ensure_base
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 from infra.local.emulator import process
+from tests.local.engine_stack import Stack
 
 BASE_IMAGE = "python:3.11-slim"
 
@@ -64,6 +65,15 @@ def aws(emulator: process.Emulator) -> Callable[[str], Any]:
 def engine(emulator: process.Emulator) -> Any:
     """The Docker engine's client."""
     return docker.from_env()
+
+
+@pytest.fixture
+def stack(emulator: process.Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """A project of its own on the running emulator, destroyed at the end."""
+    monkeypatch.setenv("SLIPWAY_PORT", str(emulator.port))
+    stack = Stack(tmp_path)
+    yield stack
+    stack.run("destroy", "--yes", "--skip-preview", "--stack", "probe")
 
 
 def until(done: Callable[[], Any], seconds: float = 60) -> Any:

@@ -7,19 +7,27 @@ import json
 import pytest
 
 from infra.errors import SlipwayError
+from infra.local.diagram import picture
+from infra.local.drawing import draw
 from infra.local.paths import ROOT
-from infra.local.plan import as_json, plan, summary
+from infra.local.plan import as_json, plan, resources, states, summary
 
 STACKS = ["dev", "staging", "prod"]
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_committed_graph_is_what_the_stack_makes(stack: str) -> None:
-    """When this fails on purpose: .venv/bin/slipway plan STACK --offline, and commit the new docs/graphs/STACK.txt."""
+    """When this fails on purpose: .venv/bin/slipway plan STACK --offline, and commit the new docs/graphs/STACK.txt.
+
+    For prod also .venv/bin/slipway diagram prod, and commit the new docs/graphs/prod.svg.
+    """
     before = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_bytes()
-    found = plan(stack)
+    graph = states(stack)
+    found = resources(graph)
     assert summary(found) == (ROOT / "docs" / "graphs" / f"{stack}.txt").read_text()
     assert (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_bytes() == before
+    if stack == "prod":
+        assert draw(picture(graph)) == (ROOT / "docs" / "graphs" / "prod.svg").read_text(encoding="utf-8")
     assert "secretString" not in json.dumps(as_json(stack, found))
 
 

@@ -9,7 +9,7 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import host, rds
+from infra.local.emulator import host, rds, scheduler
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -24,6 +24,7 @@ def install() -> None:
     routing.install()
     api.install()
     rds.install()
+    scheduler.install()
 
 
 def _labelled(original: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:

@@ -85,6 +85,8 @@ class Kind:
     """Outputs that an update may change: unknown in its preview."""
     uncompared: ClassVar[frozenset[str]] = frozenset()
     """Inputs whose change alone is no reason to do anything; the class says why."""
+    elsewhere: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that the local AWS has a value of its own for, such as a port: the output is that value, never drift."""
     delete_first: ClassVar[bool] = False
     """Two of these cannot exist at once, so a replacement deletes before it creates."""
     state_only: ClassVar[bool] = False

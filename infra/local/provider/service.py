@@ -139,7 +139,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         given, hidden = decode(request.properties)
         given.pop("__defaults", None)
         if request.preview:
-            return provider_pb2.CreateResponse(id="", properties=encode(given, hidden | kind.secret))
+            later = dict.fromkeys(kind.elsewhere, UNKNOWN)
+            return provider_pb2.CreateResponse(id="", properties=encode(given | later, hidden | kind.secret))
 
         def create() -> Any:
             id, outputs = kind.create(self.aws, given)
@@ -157,13 +158,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs, hidden_inputs = decode(request.inputs)
 
         def read() -> Any:
-            found = kind.read(self.aws, request.id, known)
+            found = _found(kind, self.aws, request.id, known)
             if found is None:
                 return provider_pb2.ReadResponse()
             imported = not known
             written = {
                 key: as_written(inputs[key], found[key]) if key in inputs else found[key]
-                for key in found
+                for key in found.keys() - (kind.elsewhere if known else ())
                 if key in inputs or (imported and key in kind.inputs and found[key] not in (None, [], {}))
             }
             properties = known | {key: as_written(known[key], v) if key in known else v for key, v in found.items()}
@@ -182,16 +183,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         marks = hidden | kind.secret | (known_hidden - set(new))
         old.pop("__defaults", None)
         new.pop("__defaults", None)
-        kept = {key: value for key, value in known.items() if key not in kind.inputs}
+        kept = {key: value for key, value in known.items() if key not in kind.inputs - kind.elsewhere}
+        after = {key: value for key, value in new.items() if key not in kept} | kept
         if request.preview:
             moving = dict.fromkeys(kind.moving, UNKNOWN)
-            return provider_pb2.UpdateResponse(properties=encode(kept | new | moving, marks))
+            return provider_pb2.UpdateResponse(properties=encode(after | moving, marks))
 
         def update() -> Any:
             outputs = kind.update(self.aws, request.id, known | old, new)
-            return provider_pb2.UpdateResponse(properties=encode(kept | new | outputs, marks))
+            return provider_pb2.UpdateResponse(properties=encode(after | outputs, marks))
 
-        return self._guard(context, kind, kept | new, marks, update)
+        return self._guard(context, kind, after, marks, update)
 
     def Delete(self, request: Any, context: Any) -> Any:
         kind = TYPES[_token(request.urn)]
@@ -243,6 +245,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         except (Cancelled, Refused, SlipwayError, TimeoutError) as error:
             _fail(context, str(error))
         raise AssertionError("unreachable: the call was aborted")
+
+
+def _found(kind: Kind, aws: Context, id: str, known: Properties) -> Properties | None:
+    """What there is; None also where AWS answers with an error that says there is no such thing."""
+    try:
+        return kind.read(aws, id, known)
+    except ClientError as error:
+        if gone(error):
+            return None
+        raise
 
 
 def _token(urn: str) -> str:

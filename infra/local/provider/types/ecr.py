@@ -42,6 +42,7 @@ class Repository(Kind):
             "repositoryUrl": f"localhost:{aws.port}/{id}",
             "imageTagMutability": found.get("imageTagMutability"),
             "imageScanningConfiguration": found.get("imageScanningConfiguration"),
+            "encryptionConfigurations": [found["encryptionConfiguration"]],
         }
 
     def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:

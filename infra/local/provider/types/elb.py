@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.provider.kind import Context, Kind, Properties, Refused, set_of, tag_list
+from infra.local.provider.spelling import as_amazon, as_pulumi
 
 BALANCER_ATTRIBUTES = {
     "idleTimeout": "idle_timeout.timeout_seconds",
@@ -54,6 +55,11 @@ class LoadBalancer(Kind):
             "internal": found["Scheme"] == "internal",
             "loadBalancerType": found["Type"],
             "securityGroups": found.get("SecurityGroups"),
+            "accessLogs": {
+                "enabled": attributes.get("access_logs.s3.enabled") == "true",
+                "bucket": attributes.get("access_logs.s3.bucket"),
+                "prefix": attributes.get("access_logs.s3.prefix"),
+            },
             **{key: _typed(attributes[name]) for key, name in BALANCER_ATTRIBUTES.items() if name in attributes},
         }
 
@@ -73,11 +79,10 @@ class LoadBalancer(Kind):
     def _attributes(self, aws: Context, arn: str, given: Properties) -> None:
         pairs = [(name, given[key]) for key, name in BALANCER_ATTRIBUTES.items() if key in given]
         logs = given.get("accessLogs") or {}
+        pairs.append(("access_logs.s3.enabled", bool(logs.get("enabled"))))
         if logs.get("enabled"):
-            pairs += [("access_logs.s3.enabled", True), ("access_logs.s3.bucket", logs["bucket"])]
-            pairs += [("access_logs.s3.prefix", logs["prefix"])] if logs.get("prefix") else []
-        if pairs:
-            aws("elbv2").modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=_pairs(pairs))
+            pairs += [("access_logs.s3.bucket", logs["bucket"]), ("access_logs.s3.prefix", logs.get("prefix", ""))]
+        aws("elbv2").modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=_pairs(pairs))
 
     def _outputs(self, aws: Context, found: Any) -> Properties:
         return {
@@ -176,6 +181,8 @@ class Listener(Kind):
             "loadBalancerArn": found["LoadBalancerArn"],
             "port": found["Port"],
             "protocol": found["Protocol"],
+            "sslPolicy": found.get("SslPolicy"),
+            "certificateArn": (found.get("Certificates") or [{}])[0].get("CertificateArn"),
             "defaultActions": [_read_action(action) for action in found["DefaultActions"]],
         }
 
@@ -281,8 +288,7 @@ def _action(action: Properties) -> dict[str, Any]:
             },
         }
     if kind == "redirect":
-        words = {key[0].upper() + key[1:]: value for key, value in action["redirect"].items()}
-        return {"Type": kind, "RedirectConfig": words}
+        return {"Type": kind, "RedirectConfig": as_amazon(action["redirect"])}
     raise Refused(f"the local provider does not do this listener action: {kind} {sorted(action)}")
 
 
@@ -296,7 +302,7 @@ def _read_action(action: dict[str, Any]) -> Properties:
             "statusCode": config.get("StatusCode"),
         }
     if action.get("RedirectConfig"):
-        found["redirect"] = {k[0].lower() + k[1:]: v for k, v in action["RedirectConfig"].items()}
+        found["redirect"] = as_pulumi(action["RedirectConfig"])
     return found
 
 

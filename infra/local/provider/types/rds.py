@@ -121,6 +121,7 @@ class Instance(Kind):
     )
     replace = set_of("identifier engine username dbName dbSubnetGroupName kmsKeyId storageEncrypted availabilityZone")
     named = ("identifier", 63)
+    elsewhere = set_of("port")
     defaults: ClassVar = {"applyImmediately": False, "skipFinalSnapshot": False}
 
     def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:

@@ -6,6 +6,7 @@ import json
 from typing import Any, ClassVar
 
 from infra.local.provider.kind import Context, Kind, Properties, set_of
+from infra.local.provider.spelling import as_amazon, as_pulumi
 
 
 class Bucket(Kind):
@@ -60,12 +61,12 @@ class PublicAccessBlock(_Setting):
     inputs = set_of("bucket blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets")
 
     def put(self, aws: Context, bucket: str, given: Properties) -> None:
-        flags = {key[0].upper() + key[1:]: value for key, value in given.items() if key != "bucket"}
+        flags = as_amazon({key: value for key, value in given.items() if key != "bucket"})
         aws("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=flags)
 
     def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
         found = aws("s3").get_public_access_block(Bucket=id)["PublicAccessBlockConfiguration"]
-        return {"bucket": id} | {key[0].lower() + key[1:]: value for key, value in found.items()}
+        return {"bucket": id} | as_pulumi(found)
 
     def delete(self, aws: Context, id: str, known: Properties) -> None:
         aws("s3").delete_public_access_block(Bucket=id)

@@ -1,0 +1,126 @@
+"""The CloudWatch alarms of an environment, and the topic that tells people of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.components.alarm import Alarm
+from infra.components.roles import policy
+from infra.settings import Settings
+
+PERIOD_SECONDS = 60
+
+
+class Watched(Protocol):
+    """A component that says what it wants to be watched for."""
+
+    alarms: list[Alarm]
+
+
+@dataclass(frozen=True)
+class AlarmsArgs:
+    """Inputs of `Alarms`."""
+
+    key_arn: pulumi.Input[str]
+    watched: Sequence[Alarm]
+    email: str = ""
+    """Who gets a mail; AWS asks for consent first. Chat and pagers subscribe to the topic themselves."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, key_arn: pulumi.Input[str], watched: Sequence[Watched]) -> AlarmsArgs:
+        """As a stack's settings have it."""
+        return cls(key_arn, [alarm for component in watched for alarm in component.alarms], settings.alarm_email)
+
+
+class Alarms(pulumi.ComponentResource):
+    """One encrypted SNS topic (SNS.1) and an alarm for each condition; each tells when it begins and when it is over.
+
+    Costs 0.10 USD a month for each metric that an alarm reads.
+    """
+
+    topic_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:alarms:Alarms", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        topic = aws.sns.Topic(f"{name}-alarms", kms_master_key_id=args.key_arn, opts=child)
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
+        aws.sns.TopicPolicy(
+            f"{name}-alarms",
+            arn=topic.arn,
+            policy=policy(
+                [
+                    {
+                        "Sid": "AlarmsAndBudgetsOfThisAccount",
+                        "Effect": "Allow",
+                        "Principal": {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]},
+                        "Action": "sns:Publish",
+                        "Resource": topic.arn,
+                        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+                    }
+                ]
+            ),
+            opts=child,
+        )
+        if args.email:
+            aws.sns.TopicSubscription(
+                f"{name}-alarms-email", topic=topic.arn, protocol="email", endpoint=args.email, opts=child
+            )
+        for alarm in args.watched:
+            aws.cloudwatch.MetricAlarm(
+                f"{name}-{alarm.name}",
+                alarm_description=alarm.why,
+                comparison_operator="GreaterThanThreshold" if alarm.under is None else "LessThanThreshold",
+                threshold=alarm.over if alarm.under is None else alarm.under,
+                evaluation_periods=alarm.minutes,
+                datapoints_to_alarm=alarm.minutes,
+                treat_missing_data="breaching" if alarm.silence_is_wrong else "notBreaching",
+                alarm_actions=[topic.arn],
+                ok_actions=[topic.arn],
+                **_what(alarm),
+                opts=child,
+            )
+        self.topic_arn = topic.arn
+        self.register_outputs({"topicArn": self.topic_arn})
+
+
+def metrics(watched: Sequence[Alarm]) -> int:
+    """How many metrics the alarms read: what AWS charges for."""
+    return sum(2 if alarm.share_of else 1 for alarm in watched)
+
+
+def _what(alarm: Alarm) -> dict[str, Any]:
+    if not alarm.share_of:
+        percentile = alarm.statistic.startswith("p")
+        return {
+            "namespace": alarm.namespace,
+            "metric_name": alarm.metric,
+            "dimensions": alarm.dimensions,
+            "period": PERIOD_SECONDS,
+            "extended_statistic" if percentile else "statistic": alarm.statistic,
+        }
+
+    def metric(id: str, name: str) -> dict[str, Any]:
+        return {
+            "id": id,
+            "metric": {
+                "namespace": alarm.namespace,
+                "metric_name": name,
+                "dimensions": alarm.dimensions,
+                "stat": alarm.statistic,
+                "period": PERIOD_SECONDS,
+            },
+        }
+
+    share = {
+        "id": "share",
+        "expression": "100 * FILL(part, 0) / whole",
+        "label": f"{alarm.metric}, % of {alarm.share_of}",
+        "return_data": True,
+    }
+    return {"metric_queries": [share, metric("part", alarm.metric), metric("whole", alarm.share_of)]}

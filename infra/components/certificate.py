@@ -1,0 +1,62 @@
+"""The certificate of the app's domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.settings import Settings
+
+
+@dataclass(frozen=True)
+class CertificateArgs:
+    """Inputs of `Certificate`."""
+
+    domain: str
+    hosted_zone_id: str
+    """The Route53 zone that proves whose domain it is."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> CertificateArgs:
+        """As a stack's settings have it."""
+        return cls(settings.domain, settings.hosted_zone_id)
+
+
+class Certificate(pulumi.ComponentResource):
+    """An ACM certificate that is proved by a DNS record, and so renewed by AWS without anybody. Free.
+
+    Its `arn` is known once the certificate is issued, in a minute or two; when the zone is not the one that the world
+    asks, it is never issued: the update then fails after ten minutes, naming the record that nobody can see.
+    """
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:certificate:Certificate", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        certificate = aws.acm.Certificate(
+            f"{name}-certificate", domain_name=args.domain, validation_method="DNS", opts=child
+        )
+        # One name, one record: known to be one before AWS has said which.
+        proof = certificate.domain_validation_options[0]
+        record = aws.route53.Record(
+            f"{name}-certificate",
+            zone_id=args.hosted_zone_id,
+            name=proof.resource_record_name,
+            type=proof.resource_record_type,
+            records=[proof.resource_record_value],
+            ttl=300,  # seconds
+            # The same record proves the domain to every certificate of the account.
+            allow_overwrite=True,
+            opts=child,
+        )
+        issued = aws.acm.CertificateValidation(
+            f"{name}-certificate",
+            certificate_arn=certificate.arn,
+            validation_record_fqdns=[record.fqdn],
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="10m")),
+        )
+        self.arn = issued.certificate_arn
+        self.register_outputs({"arn": self.arn})

@@ -1,0 +1,70 @@
+"""What every ECS service of an environment has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.components.cluster import Cluster
+from infra.components.network import Network
+from infra.components.security_group import Store
+from infra.components.task import Task
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where tasks run, and the database and cache that they may reach."""
+
+    network: Network
+    cluster: Cluster
+    stores: Sequence[Store] = ()
+
+
+def ecs_service(
+    name: str,
+    *,
+    place: Place,
+    task: Task,
+    security_group_id: pulumi.Input[str],
+    tasks: int,
+    scaled: bool,
+    after: Sequence[pulumi.Resource],
+    parent: pulumi.Resource,
+    hooks: pulumi.ResourceHookBinding | None = None,
+    **more: Any,
+) -> aws.ecs.Service:
+    """A service that never runs less than it should, rolls a bad revision back, and is done when it is steady.
+
+    `scaled`: autoscaling decides how many tasks run; `tasks` is what it begins with, and no update takes it back.
+    """
+    return aws.ecs.Service(
+        name,
+        cluster=place.cluster.arn,
+        task_definition=task.arn,
+        desired_count=tasks,
+        platform_version="LATEST",  # ECS.10
+        network_configuration={
+            "subnets": place.network.private_subnet_ids,
+            "security_groups": [security_group_id],
+            "assign_public_ip": False,  # ECS.2
+        },
+        deployment_circuit_breaker={"enable": True, "rollback": True},
+        deployment_minimum_healthy_percent=100,
+        deployment_maximum_percent=200,
+        enable_ecs_managed_tags=True,
+        propagate_tags="SERVICE",
+        wait_for_steady_state=True,
+        **more,
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            # The roles' policies too: a service that drains without them cannot stop.
+            depends_on=[*task.ready, *after],
+            hooks=hooks,
+            ignore_changes=["desiredCount"] if scaled else None,
+            custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),
+        ),
+    )

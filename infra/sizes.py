@@ -1,0 +1,45 @@
+"""What AWS allows: the sizes of tasks and databases, and the retentions of logs."""
+
+from __future__ import annotations
+
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+# CPU units -> (smallest, largest, step) in MiB. 256 has the odd list 512, 1024, 2048.
+FARGATE_MEMORY: dict[int, tuple[int, int, int]] = {
+    256: (512, 2048, 512),
+    512: (1024, 4096, 1024),
+    1024: (2048, 8192, 1024),
+    2048: (4096, 16384, 1024),
+    4096: (8192, 30720, 1024),
+    8192: (16384, 61440, 4096),
+    16384: (32768, 122880, 8192),
+}
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html
+DATABASE_MEMORY_GIB: dict[str, int] = {
+    "db.t4g.micro": 1,
+    "db.t4g.small": 2,
+    "db.t4g.medium": 4,
+    "db.t4g.large": 8,
+    "db.m7g.large": 8,
+    "db.m7g.xlarge": 16,
+    "db.m7g.2xlarge": 32,
+    "db.r7g.large": 16,
+    "db.r7g.xlarge": 32,
+}
+
+# What CloudWatch Logs accepts for a retention, in days.
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
+
+
+def max_connections(database_class: str) -> int:
+    """RDS's default for Postgres: LEAST(memory / 9531392 bytes, 5000); about 112 for each GiB."""
+    return min(DATABASE_MEMORY_GIB[database_class] * 1024**3 // 9531392, 5000)
+
+
+def fargate_memory(cpu: int) -> list[int]:
+    """The memory sizes in MiB that Fargate allows for these CPU units; empty for an illegal CPU."""
+    if cpu not in FARGATE_MEMORY:
+        return []
+    low, high, step = FARGATE_MEMORY[cpu]
+    sizes = list(range(low, high + 1, step))
+    return [size for size in sizes if size != 1536] if cpu == 256 else sizes

@@ -1,0 +1,90 @@
+"""Alarms: what they watch, whom they tell, what they cost."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.components.alarm import Alarm, too_few_tasks
+from infra.components.alarms import Alarms, AlarmsArgs, metrics
+from infra.components.budget import Budget, BudgetArgs
+from infra.components.cluster import Cluster, ClusterArgs
+from tests.infra.recorder import Registered, of, record
+
+CPU = Alarm("cpu", "busy", "AWS/RDS", "CPUUtilization", {"DBInstanceIdentifier": "db"}, over=80, minutes=15)
+LATENCY = Alarm("latency", "slow", "AWS/ApplicationELB", "TargetResponseTime", {}, statistic="p99", over=1)
+SHARE = Alarm("errors", "5xx", "AWS/ApplicationELB", "5XX", {}, statistic="Sum", over=1, share_of="RequestCount")
+
+
+def made(*watched: Alarm, email: str = "") -> list[Registered]:
+    return record(lambda: Alarms("x", AlarmsArgs("arn:key", watched, email)))
+
+
+def alarm(*watched: Alarm) -> dict[str, Any]:
+    (found,) = of(made(*watched), "aws:cloudwatch/metricAlarm:MetricAlarm")
+    return found.inputs
+
+
+def missing_tasks(counts: bool = True, least: int = 2) -> list[Registered]:
+    def build() -> None:
+        cluster = Cluster("c", ClusterArgs(container_insights=counts))
+        Alarms("x", AlarmsArgs("arn:key", too_few_tasks("web", cluster, "s", least)))
+
+    return of(record(build), "aws:cloudwatch/metricAlarm:MetricAlarm")
+
+
+def test_missing_tasks_are_noticed_where_somebody_counts() -> None:
+    assert [a.inputs["dimensions"] for a in missing_tasks()] == [{"ClusterName": "c-cluster", "ServiceName": "s"}]
+    assert missing_tasks(counts=False) == missing_tasks(least=0) == []
+
+
+def test_over_and_under_are_the_two_directions() -> None:
+    over, under = alarm(CPU), missing_tasks()[0].inputs
+    assert (over["comparisonOperator"], over["threshold"]) == ("GreaterThanThreshold", 80)
+    assert (under["comparisonOperator"], under["threshold"]) == ("LessThanThreshold", 2)
+
+
+def test_it_has_to_be_wrong_for_so_many_minutes_in_a_row() -> None:
+    given = alarm(CPU)
+    assert (given["period"], given["evaluationPeriods"], given["datapointsToAlarm"]) == (60, 15, 15)
+
+
+def test_silence_is_wrong_where_something_should_always_report() -> None:
+    assert alarm(CPU)["treatMissingData"] == "notBreaching"
+    assert missing_tasks()[0].inputs["treatMissingData"] == "breaching"
+
+
+def test_a_percentile_is_another_input_than_an_average() -> None:
+    assert (alarm(LATENCY)["extendedStatistic"], "statistic" in alarm(LATENCY)) == ("p99", False)
+    assert (alarm(CPU)["statistic"], "extendedStatistic" in alarm(CPU)) == ("Average", False)
+
+
+def test_a_share_is_two_metrics_and_an_expression_that_alone_is_returned() -> None:
+    queries = alarm(SHARE)["metricQueries"]
+    assert [query["id"] for query in queries if query.get("returnData")] == ["share"]
+    assert [query["metric"]["metricName"] for query in queries if "metric" in query] == ["5XX", "RequestCount"]
+    assert metrics([SHARE, CPU]) == 3
+
+
+def test_one_encrypted_topic_takes_alarms_of_this_account_alone() -> None:
+    found = made(CPU, email="ops@acme.test")
+    (topic,) = of(found, "aws:sns/topic:Topic")
+    assert topic.inputs["kmsMasterKeyId"] == "arn:key"  # SNS.1
+    (policy,) = of(found, "aws:sns/topicPolicy:TopicPolicy")
+    (statement,) = json.loads(policy.inputs["policy"])["Statement"]
+    assert statement["Principal"] == {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    (mail,) = of(found, "aws:sns/topicSubscription:TopicSubscription")
+    assert (mail.inputs["protocol"], mail.inputs["endpoint"]) == ("email", "ops@acme.test")
+    assert of(made(CPU), "aws:sns/topicSubscription:TopicSubscription") == []
+
+
+def test_the_budget_counts_this_environment_and_tells_the_same_topic() -> None:
+    (budget,) = of(record(lambda: Budget("x", BudgetArgs(120, "dev", "arn:topic"))), "aws:budgets/budget:Budget")
+    assert (budget.inputs["limitAmount"], budget.inputs["limitUnit"], budget.inputs["timeUnit"]) == (
+        "120",
+        "USD",
+        "MONTHLY",
+    )
+    assert budget.inputs["costFilters"] == [{"name": "TagKeyValue", "values": ["user:environment$dev"]}]
+    assert [n["subscriberSnsTopicArns"] for n in budget.inputs["notifications"]] == [["arn:topic"], ["arn:topic"]]

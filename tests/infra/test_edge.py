@@ -1,0 +1,96 @@
+"""The way in: TLS, names, the firewall, access logs."""
+
+from __future__ import annotations
+
+import json
+
+from infra.components.certificate import Certificate, CertificateArgs
+from infra.components.dns import Dns, DnsArgs
+from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
+from infra.components.network import Network, NetworkArgs
+from infra.components.waf import Waf, WafArgs
+from tests.infra.recorder import Registered, of, record
+
+LISTENER = "aws:lb/listener:Listener"
+INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+
+
+def with_a_domain() -> list[Registered]:
+    def build() -> None:
+        network = Network("n", NetworkArgs(cidr="10.20.0.0/16"))
+        certificate = Certificate("x", CertificateArgs("api.acme.test", "Z1"))
+        balancer = LoadBalancer("x", LoadBalancerArgs(network, domain="api.acme.test", certificate_arn=certificate.arn))
+        Dns("x", DnsArgs("api.acme.test", "Z1", balancer))
+        Waf("x", WafArgs(balancer.arn, "arn:key", rate_limit=500))
+
+    return record(build)
+
+
+def without_a_domain() -> list[Registered]:
+    return record(lambda: LoadBalancer("x", LoadBalancerArgs(Network("n", NetworkArgs(cidr="10.20.0.0/16")))))
+
+
+def test_with_a_certificate_http_is_only_a_way_to_get_to_https() -> None:
+    http, https = sorted((r.inputs for r in of(with_a_domain(), LISTENER)), key=lambda given: given["port"])
+    assert (http["port"], https["port"]) == (80, 443)
+    assert http["defaultActions"][0]["redirect"] == {"port": "443", "protocol": "HTTPS", "statusCode": "HTTP_301"}
+    assert https["certificateArn"] == "arn:aws:mock:::x-certificate"
+    assert https["sslPolicy"].startswith(("ELBSecurityPolicy-TLS13-1-2-Res-", "ELBSecurityPolicy-TLS13-1-3-"))  # ELB.17
+    assert https["defaultActions"][0]["fixedResponse"]["statusCode"] == "404"
+
+
+def test_without_one_nothing_listens_on_443() -> None:
+    found = without_a_domain()
+    assert [r.inputs["port"] for r in of(found, LISTENER)] == [80]
+    assert [r.inputs["fromPort"] for r in of(found, INGRESS)] == [80]
+    assert {r.inputs["fromPort"] for r in of(with_a_domain(), INGRESS)} == {80, 443}
+
+
+def test_the_domain_is_proved_in_its_zone_and_leads_to_the_load_balancer() -> None:
+    found = with_a_domain()
+    proof, alias = sorted((r.inputs for r in of(found, "aws:route53/record:Record")), key=lambda given: given["name"])
+    assert (proof["name"], proof["type"], proof["zoneId"]) == ("_proof.api.example.com", "CNAME", "Z1")
+    assert proof["records"] == ["_proof.acm-validations.aws"]
+    assert (alias["name"], alias["type"], alias["zoneId"]) == ("api.acme.test", "A", "Z1")
+    assert alias["aliases"][0]["name"] == "lb.example"
+    (certificate,) = of(found, "aws:acm/certificate:Certificate")
+    assert certificate.inputs == {"domainName": "api.acme.test", "validationMethod": "DNS"}
+
+
+def test_the_firewall_limits_each_address_and_has_awss_rules() -> None:
+    found = with_a_domain()
+    (acl,) = of(found, "aws:wafv2/webAcl:WebAcl")
+    rate, *managed = acl.inputs["rules"]
+    assert rate["statement"]["rateBasedStatement"]["limit"] == 500
+    assert rate["action"] == {"block": {}}
+    assert [rule["statement"]["managedRuleGroupStatement"]["name"] for rule in managed] == [
+        "AWSManagedRulesAmazonIpReputationList",
+        "AWSManagedRulesCommonRuleSet",
+        "AWSManagedRulesKnownBadInputsRuleSet",
+        "AWSManagedRulesSQLiRuleSet",
+    ]
+    assert all(rule["overrideAction"] == {"none": {}} for rule in managed)
+    assert len({rule["priority"] for rule in acl.inputs["rules"]}) == 5
+    (association,) = of(found, "aws:wafv2/webAclAssociation:WebAclAssociation")
+    assert association.inputs == {"resourceArn": "arn:aws:mock:::x-lb", "webAclArn": "arn:aws:mock:::x-waf"}
+
+
+def test_the_firewalls_log_keeps_no_credentials() -> None:
+    found = with_a_domain()
+    (logging,) = of(found, "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration")
+    hidden = {field["singleHeader"]["name"] for field in logging.inputs["redactedFields"]}
+    assert hidden == {"authorization", "cookie"}
+    assert any(group.name.startswith("aws-waf-logs-") for group in of(found, "aws:cloudwatch/logGroup:LogGroup"))
+
+
+def test_access_logs_go_to_a_private_bucket_that_lets_only_the_load_balancer_write() -> None:
+    found = without_a_domain()
+    (balancer,) = of(found, "aws:lb/loadBalancer:LoadBalancer")
+    assert balancer.inputs["accessLogs"] == {"bucket": "x-access-logs", "enabled": True}
+    assert "x-access-logs" in balancer.depends_on  # AWS writes a test object when the logs are switched on
+    (policy,) = of(found, "aws:s3/bucketPolicy:BucketPolicy")
+    deny, allow = json.loads(policy.inputs["policy"])["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert allow["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
+    assert allow["Action"] == "s3:PutObject"
+    assert allow["Resource"].endswith("/AWSLogs/123456789012/*")

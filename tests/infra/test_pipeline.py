@@ -1,0 +1,150 @@
+"""What runs without a person: the worker's scaling, the scheduled task, and the role that deploys."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from infra.components.cluster import Cluster, ClusterArgs
+from infra.components.network import Network, NetworkArgs
+from infra.components.pipeline_role import UNBOUNDED, PipelineRole, PipelineRoleArgs
+from infra.components.queue import Queue, QueueArgs
+from infra.components.registry import Registry, RegistryArgs
+from infra.components.scheduled import Scheduled, ScheduledArgs
+from infra.components.service import Place
+from infra.components.task import Task, TaskArgs
+from infra.components.worker import Worker, WorkerArgs
+from tests.infra.recorder import Registered, of, record
+
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+
+
+@cache
+def made(make_provider: bool = True, state_bucket: str = "", max_tasks: int = 4) -> list[Registered]:
+    def build() -> None:
+        registry = Registry("r", RegistryArgs(key_arn="arn:key"))
+        cluster = Cluster("c", ClusterArgs())
+        place = Place(Network("n", NetworkArgs(cidr="10.20.0.0/16")), cluster)
+        queue = Queue("q", QueueArgs())
+        task = TaskArgs(registry=registry, image="registry/app@sha256:abc")
+        migration = Task("migrate", "migrate", task)
+        worker = Worker("w", WorkerArgs(place, queue, task, tasks=1, max_tasks=max_tasks))
+        cleanup = Scheduled("cleanup", ScheduledArgs(place, queue, "cleanup", task, "rate(1 day)"))
+        args = PipelineRoleArgs(
+            "acme/shop",
+            "prod",
+            registry,
+            cluster,
+            [worker],
+            [migration, worker.task, cleanup.task],
+            [cleanup],
+            make_provider,
+            state_bucket,
+        )
+        PipelineRole("p", args)
+
+    return record(build)
+
+
+def statements(name: str, **how: Any) -> list[dict[str, Any]]:
+    (policy,) = [p for p in of(made(**how), ROLE_POLICY) if p.name == name]
+    found: list[dict[str, Any]] = json.loads(policy.inputs["policy"])["Statement"]
+    return found
+
+
+def test_the_worker_scales_on_the_jobs_that_wait_for_each_task() -> None:
+    (policy,) = of(made(), "aws:appautoscaling/policy:Policy")
+    held = policy.inputs["targetTrackingScalingPolicyConfiguration"]
+    assert held["targetValue"] == 20
+    waiting, tasks, backlog = held["customizedMetricSpecification"]["metrics"]
+    assert waiting["metricStat"]["metric"]["metricName"] == "ApproximateNumberOfMessagesVisible"
+    assert tasks["metricStat"]["metric"]["metricName"] == "RunningTaskCount"
+    assert (backlog["expression"], backlog["returnData"]) == ("waiting / tasks", True)
+    assert of(made(max_tasks=1), "aws:appautoscaling/policy:Policy") == []
+
+
+def test_the_schedule_runs_one_task_in_private_and_tells_of_what_it_cannot_start() -> None:
+    (schedule,) = of(made(), "aws:scheduler/schedule:Schedule")
+    assert schedule.inputs["scheduleExpression"] == "rate(1 day)"
+    target = schedule.inputs["target"]
+    assert target["ecsParameters"]["taskCount"] == 1
+    assert target["ecsParameters"]["networkConfiguration"]["assignPublicIp"] is False
+    assert target["deadLetterConfig"]["arn"] == "arn:aws:mock:::q-jobs-dead"
+
+
+def test_the_scheduler_may_start_that_task_in_that_cluster_and_nothing_else() -> None:
+    run, hand_on, dead = statements("cleanup-scheduler")
+    assert run["Resource"] == "arn:aws:ecs:::task-definition/family:*"
+    assert run["Condition"] == {"ArnEquals": {"ecs:cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/main"}}
+    assert hand_on["Resource"] == ["arn:aws:mock:::cleanup-execution", "arn:aws:mock:::cleanup-task"]
+    assert dead["Resource"] == "arn:aws:mock:::q-jobs-dead"
+
+
+def test_only_this_repositorys_jobs_of_this_environment_take_on_the_role() -> None:  # CKV_AWS_393
+    (role,) = [r for r in of(made(), "aws:iam/role:Role") if r.name == "p-pipeline"]
+    (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    issuer = "token.actions.githubusercontent.com"
+    assert trust["Condition"] == {
+        "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": "repo:acme/shop:environment:prod"}
+    }
+    assert trust["Principal"] == {"Federated": "arn:aws:mock:::p-github"}
+
+
+def test_where_the_account_has_the_provider_it_is_used_and_not_made() -> None:
+    found = made(make_provider=False)
+    assert of(found, "aws:iam/openIdConnectProvider:OpenIdConnectProvider") == []
+    (role,) = [r for r in of(found, "aws:iam/role:Role") if r.name == "p-pipeline"]
+    (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    assert trust["Principal"] == {"Federated": provider}
+
+
+def test_what_the_pipeline_may_do_is_exactly_this() -> None:
+    found = statements("p-pipeline")
+    everywhere = [statement["Action"] for statement in found if statement["Resource"] == "*"]
+    assert everywhere == [sorted(UNBOUNDED)]
+    bounded: set[str] = set()
+    for statement in found:
+        if statement["Resource"] != "*":
+            actions = statement["Action"]
+            bounded |= {actions} if isinstance(actions, str) else set(actions)
+    assert bounded == {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+        "ecs:DescribeServices",
+        "ecs:DescribeTasks",
+        "ecs:ListTagsForResource",
+        "ecs:RunTask",
+        "ecs:StopTask",
+        "ecs:TagResource",
+        "ecs:UpdateService",
+        "iam:PassRole",
+        "logs:GetLogEvents",
+        "scheduler:GetSchedule",
+        "scheduler:UpdateSchedule",
+    }
+    handed_on = [statement for statement in found if statement["Action"] == "iam:PassRole"]
+    assert all(statement["Condition"]["StringEquals"]["iam:PassedToService"] for statement in handed_on)
+
+
+def test_a_state_bucket_is_opened_where_there_is_one_and_below_pulumis_folder_only() -> None:
+    more = statements("p-pipeline", state_bucket="acme-state")[-2:]
+    assert [statement["Resource"] for statement in more] == [
+        "arn:aws:s3:::acme-state",
+        "arn:aws:s3:::acme-state/.pulumi/*",
+    ]
+
+
+def test_the_registry_expires_nothing_that_was_deployed() -> None:
+    (policy,) = of(made(), "aws:ecr/lifecyclePolicy:LifecyclePolicy")
+    (rule,) = json.loads(policy.inputs["policy"])["rules"]
+    assert rule["selection"]["tagStatus"] == "untagged"
+    (repository,) = of(made(), "aws:ecr/repository:Repository")
+    assert repository.inputs["imageTagMutability"] == "IMMUTABLE"  # ECR.2
+    assert repository.inputs["encryptionConfigurations"] == [{"encryptionType": "KMS", "kmsKey": "arn:key"}]  # ECR.5
