@@ -128,11 +128,11 @@ class Database(pulumi.ComponentResource):
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
             deletion_protection=args.protect,
             skip_final_snapshot=not args.protect,
-            final_snapshot_identifier=_snapshot_name(name, self) if args.protect else None,
-            # The snapshot's name is drawn in each run; the first one stays.
-            opts=pulumi.ResourceOptions(
-                parent=self, protect=args.protect, ignore_changes=["finalSnapshotIdentifier"] if args.protect else None
-            ),
+            # By the network, which is another in each life of the environment: the last life's snapshot keeps its name.
+            final_snapshot_identifier=pulumi.Output.format("{0}-final-{1}", name, args.network.vpc_id)
+            if args.protect
+            else None,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         self.address = instance.address
         self.endpoint_port = instance.port
@@ -142,17 +142,6 @@ class Database(pulumi.ComponentResource):
         self.security_group_id = group.id
         self.alarms = _alarms(args, instance)
         self.register_outputs({"address": self.address})
-
-
-def _snapshot_name(name: str, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """With a random end: the snapshot of the same environment's last life still has its name."""
-    end = aws.secretsmanager.get_random_password_output(
-        password_length=8,
-        exclude_punctuation=True,
-        exclude_uppercase=True,
-        opts=pulumi.InvokeOutputOptions(parent=parent),
-    ).random_password
-    return pulumi.Output.unsecret(pulumi.Output.format("{0}-final-{1}", name, end))
 
 
 def _alarms(args: DatabaseArgs, instance: aws.rds.Instance) -> list[Alarm]:

@@ -29,6 +29,7 @@ from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 900
 EXPORT_SECONDS = 60
+SCHEDULE_SECONDS = 120
 
 pytestmark = pytest.mark.e2e
 
@@ -76,6 +77,29 @@ class Clone:
         finally:
             connection.close()
 
+    def pulumi(self, *arguments: str, code: int = 0) -> str:
+        """Plain `pulumi`, as `eval "$(slipway env)"` makes it work."""
+        done = subprocess.run(
+            ["bash", "-c", 'eval "$(python -m infra.cli env)" && exec pulumi "$@" --stack local', "-", *arguments],
+            cwd=self.root,
+            env=self.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def aws(self, service: str) -> Any:
+        """A client of its local AWS."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the stubs know literal names only
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+        )
+
     def containers(self) -> list[str]:
         return _docker("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
 
@@ -117,6 +141,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
+    stack = root / "stacks" / "Pulumi.local.yaml"
+    # A day is too long for a test.
+    stack.write_text(stack.read_text() + "  slipway:cleanupSchedule: rate(1 minute)\n")
     (root / ".venv").symlink_to(Path(sys.executable).parents[1])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -168,25 +195,52 @@ def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: C
         assert "Lighthouse" in api.get(f"{export}/file").text
 
 
-def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone) -> None:
-    """The values themselves, as Secrets Manager has them, searched for in everything that a person may look at."""
-    aws = {"endpoint_url": f"http://127.0.0.1:{clone.port}", "region_name": "us-east-1"}
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    manager = boto3.client("secretsmanager", **aws, **keys)  # type: ignore[call-overload]  # of the local AWS
-    values: set[str] = set()
+@pytest.fixture
+def secrets(clone: Clone) -> dict[str, str]:
+    """The values themselves, as Secrets Manager has them."""
+    manager = clone.aws("secretsmanager")
+    found: dict[str, str] = {}
     for secret in manager.list_secrets()["SecretList"]:
         content = json.loads(manager.get_secret_value(SecretId=secret["ARN"])["SecretString"])
-        values |= {value for key, value in content.items() if key != "username"}
-    assert len(values) == 4  # three generated ones, and the database owner's password
+        found |= {key: value for key, value in content.items() if key != "username"}
+    assert set(found) == {*OF_THE_APP, "password"}  # three generated ones, and the database owner's
+    return found
+
+
+OF_THE_APP = {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
+
+
+def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone, secrets: dict[str, str]) -> None:
+    """Searched for in everything that a person may look at: state, logs, outputs, the plan, what images are made of."""
     run = clone.root / ".slipway"
     looked_at = {str(path): path.read_text(errors="replace") for path in run.rglob("*") if path.is_file()}
     assert any("state" in name for name in looked_at)
+    assert any("log" in name for name in looked_at)
     looked_at["status"] = clone.slipway("status", "--json")
     looked_at["app's log"] = clone.slipway("logs", "app", "-n", "1000")
-    for image in _docker("images", "--quiet", "--filter", f"reference=localhost:{clone.port}/*"):
-        looked_at[f"image {image}"] = " ".join(_docker("history", "--no-trunc", image))
-    found = {(name, value[:4]) for name, text in looked_at.items() for value in values if value in text}
+    looked_at["plan"] = clone.pulumi("preview", "--json")
+    looked_at["outputs"] = clone.pulumi("stack", "output", "--json")
+    looked_at["export"] = clone.pulumi("stack", "export")
+    images = _docker("images", "--quiet", "--filter", f"reference=localhost:{clone.port}/*")
+    assert images
+    for image in images:
+        looked_at[f"history of {image}"] = " ".join(_docker("history", "--no-trunc", image))
+    found = {(where, name) for where, text in looked_at.items() for name, value in secrets.items() if value in text}
     assert found == set()
+    saved = subprocess.run(["docker", "save", images[0]], capture_output=True, check=True).stdout
+    assert [name for name, value in secrets.items() if value.encode() in saved] == []
+
+
+def test_a_container_knows_its_own_secrets_alone(clone: Clone, secrets: dict[str, str]) -> None:
+    seen = set()
+    for container in clone.containers():
+        (about,) = json.loads("".join(_docker("inspect", container)))
+        image = about["Config"]["Image"].split(":")[0]
+        mine = {"postgres": {"password"}, "redis": {"REDIS_PASSWORD"}}.get(image, OF_THE_APP)
+        known = {name for name, value in secrets.items() if value in json.dumps(about)}
+        assert known == mine, (image, known)
+        seen.add(image)
+    assert {"postgres", "redis"} < seen
 
 
 def test_nothing_listens_beyond_this_machine(clone: Clone) -> None:
@@ -204,20 +258,46 @@ def test_up_again_changes_nothing_and_says_so(clone: Clone) -> None:
 
 
 def test_plain_pulumi_works_on_the_same_stack(clone: Clone) -> None:
-    script = """
-        eval "$(python -m infra.cli env)"
-        pulumi preview -s local --expect-no-changes && pulumi stack output url -s local
-    """
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=clone.root,
-        env=clone.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
+    clone.pulumi("preview", "--expect-no-changes")
+    assert clone.status()["url"] in clone.pulumi("stack", "output", "url")
+
+
+def test_the_clean_up_runs_by_the_clock(clone: Clone) -> None:
+    logs = clone.aws("logs")
+    deadline = time.monotonic() + SCHEDULE_SECONDS
+    while True:
+        (group,) = logs.describe_log_groups(logGroupNamePrefix="slipway-local-cleanup-logs")["logGroups"]
+        lines = [event["message"] for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]]
+        if any('"clean-up done"' in line for line in lines):
+            return
+        assert time.monotonic() < deadline, lines
+        time.sleep(1)
+
+
+def test_what_was_changed_by_hand_shows_in_a_refresh_and_up_mends_it(clone: Clone) -> None:
+    clone.pulumi("preview", "--refresh", "--expect-no-changes")
+    ecs, s3, watch = clone.aws("ecs"), clone.aws("s3"), clone.aws("cloudwatch")
+    status = json.loads(clone.pulumi("stack", "output", "--json"))
+    ecs.update_service(cluster=status["cluster"], service=status["service"], desiredCount=1)
+    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "exports" in b["Name"])
+    s3.delete_public_access_block(Bucket=bucket)
+    (alarm,) = watch.describe_alarms(AlarmNamePrefix="slipway-local-database-cpu")["MetricAlarms"]
+    kept = ("AlarmName", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods")
+    watch.put_metric_alarm(
+        **{key: alarm[key] for key in kept}, ComparisonOperator=alarm["ComparisonOperator"], Threshold=99.0
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert clone.status()["url"] in done.stdout
+    preview = json.loads(clone.pulumi("preview", "--refresh", "--json"))
+    changes = {s["urn"].rsplit("::", 1)[-1]: s["op"] for s in preview["steps"] if s["op"] not in ("same", "refresh")}
+    assert changes == {
+        "slipway-local-service": "update",
+        "slipway-local-exports": "create",
+        "slipway-local-database-cpu": "update",
+    }
+    clone.pulumi("up", "--refresh", "--yes", "--skip-preview")
+    clone.pulumi("preview", "--refresh", "--expect-no-changes")
+    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]["BlockPublicAcls"]
+    assert watch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"][0]["Threshold"] == 80
+    assert len(clone.status()["tasks"]) == 2
 
 
 def test_the_logs_of_app_and_emulator_can_be_read(clone: Clone) -> None:
@@ -296,7 +376,52 @@ def test_an_emulator_that_is_gone_is_not_trusted_to_be_there(clone: Clone) -> No
     assert clone.status()["emulator"] == "stopped"
     clone.slipway("up")
     assert clone.get("/livez")[0] == 200
-    assert len(clone.containers()) == 5  # two web tasks, a worker, Postgres, Redis: nothing of the emulator before
+    # Two web tasks, a worker, Postgres, Redis: nothing of the emulator before. The clean-up comes and goes.
+    deadline = time.monotonic() + SCHEDULE_SECONDS
+    while len(clone.containers()) != 5:
+        assert time.monotonic() < deadline, clone.containers()
+        time.sleep(0.5)
+
+
+def names(clone: Clone) -> set[str]:
+    """What the local AWS has of this stack, by name or ARN."""
+    aws = clone.aws
+    listed = [
+        *aws("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"],
+        *aws("logs").describe_log_groups()["logGroups"],
+        *aws("s3").list_buckets()["Buckets"],
+        *aws("iam").list_roles()["Roles"],
+        *aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"],
+        *aws("cloudwatch").describe_alarms()["MetricAlarms"],
+        *aws("sns").list_topics()["Topics"],
+        *aws("sqs").list_queues().get("QueueUrls", []),
+        *aws("scheduler").list_schedules()["Schedules"],
+        *aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"],
+        *aws("elbv2").describe_load_balancers()["LoadBalancers"],
+        *aws("elbv2").describe_target_groups()["TargetGroups"],
+        *aws("rds").describe_db_instances()["DBInstances"],
+        *aws("rds").describe_db_snapshots()["DBSnapshots"],
+        *aws("rds").describe_db_parameter_groups()["DBParameterGroups"],
+        *aws("elasticache").describe_replication_groups()["ReplicationGroups"],
+        *aws("elasticache").describe_cache_parameter_groups()["CacheParameterGroups"],
+        *aws("ecr").describe_repositories()["repositories"],
+        *aws("ecs").list_clusters()["clusterArns"],
+        *aws("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
+        *aws("ec2").describe_security_groups()["SecurityGroups"],
+        *aws("ec2").describe_flow_logs()["FlowLogs"],
+        *aws("ec2").describe_vpc_endpoints()["VpcEndpoints"],
+        *aws("kms").list_aliases()["Aliases"],
+        *aws("budgets").describe_budgets(AccountId="000000000000").get("Budgets", []),
+    ]
+    return {str(found)[:200] for found in listed if "slipway-local" in str(found)}
+
+
+def test_a_destroyed_stack_leaves_nothing_and_the_next_one_collides_with_nothing(clone: Clone) -> None:
+    assert len(names(clone)) > 40
+    clone.pulumi("destroy", "--yes", "--skip-preview")
+    assert names(clone) == set()
+    assert "Deployed." in clone.slipway("up")
+    assert clone.get("/readyz")[0] == 200
 
 
 def test_down_leaves_no_container_no_volume_no_process(clone: Clone) -> None:

@@ -31,9 +31,7 @@ def _partition(aws: Context, given: Properties) -> Properties:
 
 def _random_password(aws: Context, given: Properties) -> Properties:
     """A new one each time, as AWS has it; made here, so that a preview needs no local AWS."""
-    alphabet = string.ascii_lowercase + string.digits
-    if not given.get("excludeUppercase"):
-        alphabet += string.ascii_uppercase
+    alphabet = string.ascii_letters + string.digits
     if not given.get("excludePunctuation"):
         alphabet += string.punctuation
     length = int(given.get("passwordLength") or 32)

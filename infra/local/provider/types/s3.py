@@ -66,7 +66,8 @@ class PublicAccessBlock(_Setting):
 
     def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
         found = aws("s3").get_public_access_block(Bucket=id)["PublicAccessBlockConfiguration"]
-        return {"bucket": id} | as_pulumi(found)
+        flags: Properties = as_pulumi(found)
+        return {"bucket": id} | flags
 
     def delete(self, aws: Context, id: str, known: Properties) -> None:
         aws("s3").delete_public_access_block(Bucket=id)
