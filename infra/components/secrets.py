@@ -64,8 +64,7 @@ class Secrets(pulumi.ComponentResource):
         )
         self._values = version.secret_string
         self.arns = [generated.arn]
-        # Through the version, so that no task starts before there is a value.
-        self.references = {key: pulumi.Output.format("{0}:{1}::", version.secret_arn, key) for key in GENERATED}
+        self.references = {key: _reference(version, key) for key in GENERATED}
         if args.extra:
             configured = self._secret(f"{name}-configured", "Configured values of the app", args)
             configured_version = aws.secretsmanager.SecretVersion(
@@ -75,9 +74,7 @@ class Secrets(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             self.arns.append(configured.arn)
-            self.references |= {
-                key: pulumi.Output.format("{0}:{1}::", configured_version.secret_arn, key) for key in args.extra
-            }
+            self.references |= {key: _reference(configured_version, key) for key in args.extra}
         self.register_outputs({})
 
     def value(self, key: str) -> pulumi.Output[str]:
@@ -92,6 +89,11 @@ class Secrets(pulumi.ComponentResource):
             recovery_window_in_days=args.recovery_window_days,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _reference(version: aws.secretsmanager.SecretVersion, key: str) -> pulumi.Output[str]:
+    """One key of this very version: a new one is a new task definition, so that tasks that run get it too."""
+    return pulumi.Output.format("{0}:{1}::{2}", version.secret_arn, key, version.version_id)
 
 
 def _random(parent: pulumi.Resource) -> pulumi.Output[str]:

@@ -21,7 +21,7 @@ OUTPUTS = {
         "masterUserSecrets": [{"secretArn": "arn:aws:secretsmanager:::rds", "secretStatus": "active"}],
     },
     "aws:elasticache/replicationGroup:ReplicationGroup": {"primaryEndpointAddress": "cache.example"},
-    "aws:secretsmanager/secretVersion:SecretVersion": {"secretArn": "arn:aws:secretsmanager:::app"},
+    "aws:secretsmanager/secretVersion:SecretVersion": {"secretArn": "arn:aws:secretsmanager:::app", "versionId": "v1"},
     "aws:sqs/queue:Queue": {"url": "https://sqs.example/jobs"},
     "aws:acm/certificate:Certificate": {
         "domainValidationOptions": [

@@ -319,6 +319,32 @@ def test_a_changed_line_of_the_app_is_served(clone: Clone) -> None:
     assert {task["image_digest"] for task in after["tasks"]} == {after["image_digest"]}
 
 
+def test_a_higher_generation_makes_all_secrets_anew_and_a_configured_one_reaches_the_app(
+    clone: Clone, secrets: dict[str, str]
+) -> None:
+    before = {task["id"] for task in clone.status()["tasks"]}
+    stack = clone.root / "stacks" / "Pulumi.local.yaml"
+    stack.write_text(stack.read_text() + "  slipway:secretsGeneration: 2\n")
+    dsn = "https://nobody@127.0.0.1:9/1"
+    clone.pulumi("config", "set", "--secret", "--path", "slipway:appSecrets.SENTRY_DSN", dsn)
+    assert dsn not in stack.read_text()
+    clone.slipway("up")
+    assert not before & {task["id"] for task in clone.status()["tasks"]}
+    environments = [_environment(container) for container in clone.containers()]
+    ours = [found for found in environments if "SECRET_KEY" in found]
+    assert len(ours) >= 3  # two web tasks and a worker
+    for found in ours:
+        assert found["SENTRY_DSN"] == dsn
+        assert all(found[name] != secrets[name] for name in OF_THE_APP)
+    assert clone.get("/readyz")[0] == 200  # with a new password in Postgres, and in Redis
+    assert dsn not in clone.pulumi("stack", "export")
+
+
+def _environment(container: str) -> dict[str, str]:
+    (about,) = json.loads("".join(_docker("inspect", container)))
+    return dict(pair.split("=", 1) for pair in about["Config"]["Env"])
+
+
 def test_a_dockerfile_that_fails_shows_the_builds_own_lines_and_the_old_app_serves_on(clone: Clone) -> None:
     dockerfile = clone.root / "docker" / "app" / "Dockerfile"
     good = dockerfile.read_text()
