@@ -88,6 +88,7 @@ class Settings(BaseModel):
     database_storage_gb: Annotated[int, Field(ge=20, le=65536)]
     database_multi_az: bool
     database_backup_days: Annotated[int, Field(ge=0, le=35)]
+    database_final_snapshot: bool
     database_pool_size: Annotated[int, Field(ge=1, le=100)]
     database_ca: str
     cache_class: Annotated[str, Field(pattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$")]
@@ -182,6 +183,7 @@ class Settings(BaseModel):
             "protect": not self.protect,
             "databaseMultiAz": not self.database_multi_az,
             "databaseBackupDays": self.database_backup_days < 7,
+            "databaseFinalSnapshot": not self.database_final_snapshot,
             "cacheNodes": self.cache_nodes < 2,
             "webTasks": self.web_tasks < 2,
             "natGateways": self.nat_gateways != "per-zone",

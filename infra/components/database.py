@@ -31,7 +31,9 @@ class DatabaseArgs:
     multi_az: bool = False
     backup_days: int = 7
     protect: bool = True
-    """Deletion protection, a final snapshot, and Pulumi's own protection."""
+    """Deletion protection, and Pulumi's own."""
+    final_snapshot: bool = True
+    """Whether its end leaves a snapshot."""
 
     @classmethod
     def of(cls, settings: Settings, *, network: Network, key_arn: pulumi.Input[str]) -> DatabaseArgs:
@@ -45,6 +47,7 @@ class DatabaseArgs:
             multi_az=settings.database_multi_az,
             backup_days=settings.database_backup_days,
             protect=settings.protect,
+            final_snapshot=settings.database_final_snapshot,
         )
 
 
@@ -127,10 +130,10 @@ class Database(pulumi.ComponentResource):
             monitoring_role_arn=monitoring.arn,
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
             deletion_protection=args.protect,
-            skip_final_snapshot=not args.protect,
+            skip_final_snapshot=not args.final_snapshot,
             # By the network, which is another in each life of the environment: the last life's snapshot keeps its name.
             final_snapshot_identifier=pulumi.Output.format("{0}-final-{1}", name, args.network.vpc_id)
-            if args.protect
+            if args.final_snapshot
             else None,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )

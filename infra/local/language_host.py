@@ -6,6 +6,7 @@ over gRPC to run the program. Each run gets a fresh process, so that nothing is 
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import signal
@@ -80,6 +81,10 @@ def _run_program(asked: Path, answered: Path) -> None:
     request = language_pb2.RunRequest()
     request.ParseFromString(asked.read_bytes())
     directory = Path(request.info.program_directory) / request.info.entry_point
+
+    # pulumi_aws makes so many classes that looking for garbage among them is half of its import; a process of seconds
+    # leaves that to its end.
+    gc.disable()
 
     def program() -> None:
         os.chdir(request.pwd)

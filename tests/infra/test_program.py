@@ -214,11 +214,11 @@ def test_the_database_is_encrypted_private_and_speaks_tls_only(stack: str) -> No
     assert given["port"] != 5432  # RDS.23
     (parameters,) = of(program(stack), "aws:rds/parameterGroup:ParameterGroup")
     assert {"name": "rds.force_ssl", "value": "1"} in parameters.inputs["parameters"]  # RDS.38
-    protected = Settings.from_files(stack).protect
-    assert instance.protect == given["deletionProtection"] == protected
-    assert given["skipFinalSnapshot"] != protected
+    settings = Settings.from_files(stack)
+    assert instance.protect == given["deletionProtection"] == settings.protect
+    assert given["skipFinalSnapshot"] != settings.database_final_snapshot
     # A second life of the environment must not want the first one's name.
-    final = f"slipway-{stack}-final-slipway-{stack}-vpc-id" if protected else None
+    final = f"slipway-{stack}-final-slipway-{stack}-vpc-id" if settings.database_final_snapshot else None
     assert given.get("finalSnapshotIdentifier") == final
 
 

@@ -64,6 +64,7 @@ def test_a_wrong_value_is_explained(changes: dict[str, Any], words: list[str]) -
         ({"containerInsights": False, "workerMaxTasks": 2}, ["containerInsights", "watched"]),
         ({"alarmEmail": ""}, ["alarmEmail"]),
         ({"protect": False}, ["protect"]),
+        ({"databaseFinalSnapshot": False}, ["databaseFinalSnapshot"]),
         ({"natGateways": "one"}, ["natGateways"]),
         ({"databaseMultiAz": False, "cacheNodes": 1}, ["databaseMultiAz", "cacheNodes"]),
     ],
