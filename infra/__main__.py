@@ -27,6 +27,7 @@ from infra.components.task import Task, TaskArgs
 from infra.components.waf import Waf, WafArgs
 from infra.components.web import Web, WebArgs
 from infra.components.worker import Worker, WorkerArgs
+from infra.release.image_tag import before_the_image_is_pushed
 from infra.release.migrate import before_the_service_changes
 from infra.settings import Settings
 
@@ -37,7 +38,8 @@ name = f"slipway-{settings.environment}"
 key_arn = Encryption(name, EncryptionArgs.of(settings)).key_arn
 network = Network(name, NetworkArgs.of(settings, key_arn=key_arn))
 registry = Registry(name, RegistryArgs.of(settings, key_arn=key_arn))
-image = Image(name, ImageArgs.of(settings, registry=registry))
+free_tag = before_the_image_is_pushed(name)
+image = Image(name, ImageArgs.of(settings, registry=registry, hooks=free_tag))
 secrets = Secrets(name, SecretsArgs.of(settings, key_arn=key_arn))
 cluster = Cluster(name, ClusterArgs.of(settings))
 
@@ -64,12 +66,12 @@ app = TaskArgs.of(
 migration = Task(f"{name}-migrate", "migrate", app.as_owner(database.master_secret_arn))
 migrated = before_the_service_changes(name, migration.family)
 place = Place(network, cluster, stores=[database, cache])
-serving = app.but(statements=[queue.send, exports.may("GetObject", "exports")])
+serving = app.but(statements=[queue.send, *exports.read("exports")])
 web = Web(
     name,
     WebArgs.of(settings, place=place, load_balancer=load_balancer, task=serving, hooks=migrated, after=migration.ready),
 )
-working = app.as_worker(settings, statements=[queue.take, exports.may("PutObject", "exports")])
+working = app.as_worker(settings, statements=[queue.take, exports.write("exports")])
 worker = Worker(name, WorkerArgs.of(settings, place=place, queue=queue, task=working, after=[web]))
 cleaning = app.as_worker(settings, command=contract.CLEANUP_COMMAND)
 indoors = Place(network, cluster, stores=[database])

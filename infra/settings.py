@@ -84,7 +84,7 @@ class Settings(BaseModel):
     worker_tasks: Annotated[int, Field(ge=0, le=100)]
     worker_max_tasks: Annotated[int, Field(ge=0, le=100)]
     database_class: str
-    database_version: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$", coerce_numbers_to_str=True)]
+    database_version: Annotated[str, Field(pattern=r"^\d+$", coerce_numbers_to_str=True)]
     database_storage_gb: Annotated[int, Field(ge=20, le=65536)]
     database_multi_az: bool
     database_backup_days: Annotated[int, Field(ge=0, le=35)]
@@ -102,7 +102,7 @@ class Settings(BaseModel):
     cleanup_schedule: Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")]
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
     monthly_budget_usd: Annotated[int, Field(ge=0)]
-    github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*/[\w.-]+)?$")]
+    github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*(@\d+)?/[\w.-]+(@\d+)?)?$")]
     github_provider: bool
     state_bucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
 
@@ -180,7 +180,6 @@ class Settings(BaseModel):
         if self.environment != "prod":
             return self
         weak = {
-            "protect": not self.protect,
             "databaseMultiAz": not self.database_multi_az,
             "databaseBackupDays": self.database_backup_days < 7,
             "databaseFinalSnapshot": not self.database_final_snapshot,
@@ -190,7 +189,7 @@ class Settings(BaseModel):
         }
         found = [key for key, wrong in weak.items() if wrong]
         if found:
-            raise ValueError(f"{', '.join(found)}: production is protected and survives the loss of a zone")
+            raise ValueError(f"{', '.join(found)}: production keeps its data and survives the loss of a zone")
         if not self.domain:
             raise ValueError("domain is empty: production speaks TLS only, and a certificate is for a domain")
         missing = {
@@ -261,6 +260,8 @@ class Settings(BaseModel):
                 f"{source}: {', '.join(placeholders)} still ends in {PLACEHOLDER}, which is nobody's. "
                 f"Say your own: pulumi config set {placeholders[0]} VALUE"
             )
+        if settings.environment == "prod" and not settings.protect:
+            pulumi.log.warn("protect is false in production: `pulumi destroy` would not be refused")
         return settings
 
     @classmethod

@@ -32,8 +32,12 @@ LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 
 
 
 def max_connections(database_class: str) -> int:
-    """RDS's default for Postgres: LEAST(memory / 9531392 bytes, 5000); about 112 for each GiB."""
-    return min(DATABASE_MEMORY_GIB[database_class] * 1024**3 // 9531392, 5000)
+    """RDS's default for Postgres, LEAST(DBInstanceClassMemory / 9531392 bytes, 5000): 84 with 1 GiB, 422 with 4.
+
+    DBInstanceClassMemory is what RDS and the operating system leave, here taken for a quarter of a GiB less.
+    """
+    memory = int((DATABASE_MEMORY_GIB[database_class] - 0.25) * 1024**3)
+    return min(memory // 9531392, 5000)
 
 
 def fargate_memory(cpu: int) -> list[int]:

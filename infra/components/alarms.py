@@ -50,7 +50,7 @@ class Alarms(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         topic = aws.sns.Topic(f"{name}-alarms", kms_master_key_id=args.key_arn, opts=child)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
-        aws.sns.TopicPolicy(
+        may_publish = aws.sns.TopicPolicy(
             f"{name}-alarms",
             arn=topic.arn,
             policy=policy(
@@ -85,7 +85,7 @@ class Alarms(pulumi.ComponentResource):
                 **_what(alarm),
                 opts=child,
             )
-        self.topic_arn = topic.arn
+        self.topic_arn = may_publish.arn  # who publishes waits until it may
         self.register_outputs({"topicArn": self.topic_arn})
 
 

@@ -95,6 +95,7 @@ class Cache(pulumi.ComponentResource):
             parameter_group_name=parameters.name,
             auth_token=args.auth_token,
             auto_minor_version_upgrade=True,
+            apply_immediately=True,  # as the database
             snapshot_retention_limit=args.snapshot_days,
             snapshot_window="02:00-03:00",
             maintenance_window="sun:04:30-sun:05:30",

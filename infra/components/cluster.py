@@ -29,7 +29,11 @@ class Cluster(pulumi.ComponentResource):
     arn: pulumi.Output[str]
     name: pulumi.Output[str]
     task_arn: pulumi.Output[str]
-    """What the ARNs of its tasks begin with."""
+    """What the ARNs of its tasks begin with ..."""
+    deployment_arn: pulumi.Output[str]
+    """... and those of its services' deployments."""
+    ready: list[pulumi.Resource]
+    """What has to be there before a service asks for Spot."""
     counts_tasks: bool
     """Whether there are metrics of how many run."""
 
@@ -41,7 +45,7 @@ class Cluster(pulumi.ComponentResource):
             settings=[{"name": "containerInsights", "value": "enabled" if args.container_insights else "disabled"}],
             opts=child,
         )
-        aws.ecs.ClusterCapacityProviders(
+        capacity = aws.ecs.ClusterCapacityProviders(
             f"{name}-capacity",
             cluster_name=cluster.name,
             capacity_providers=["FARGATE", "FARGATE_SPOT"],
@@ -52,4 +56,6 @@ class Cluster(pulumi.ComponentResource):
         self.name = cluster.name
         self.counts_tasks = args.container_insights
         self.task_arn = cluster.arn.apply(lambda arn: arn.replace(":cluster/", ":task/"))
+        self.deployment_arn = cluster.arn.apply(lambda arn: arn.replace(":cluster/", ":service-deployment/"))
+        self.ready = [capacity]
         self.register_outputs({"arn": self.arn})

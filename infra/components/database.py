@@ -90,7 +90,7 @@ class Database(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        monitoring = service_role(f"{name}-database-monitoring", "monitoring.rds.amazonaws.com", [], parent=self)
+        monitoring, _ = service_role(f"{name}-database-monitoring", "monitoring.rds.amazonaws.com", [], parent=self)
         aws.iam.RolePolicyAttachment(
             f"{name}-database-monitoring",
             role=monitoring.name,
@@ -103,7 +103,7 @@ class Database(pulumi.ComponentResource):
             engine_version=args.version,
             instance_class=args.instance_class,
             allocated_storage=args.storage_gb,
-            max_allocated_storage=args.storage_gb * 5,  # grows by itself instead of filling up
+            max_allocated_storage=min(args.storage_gb * 5, 65536),  # grows by itself instead of filling up
             storage_type="gp3",
             storage_encrypted=True,
             kms_key_id=args.key_arn,
@@ -115,6 +115,8 @@ class Database(pulumi.ComponentResource):
             db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[group.id],
             parameter_group_name=parameters.name,
+            # Else a new size waits for the maintenance window, and `up` says done before it is.
+            apply_immediately=True,
             publicly_accessible=False,
             multi_az=args.multi_az,
             backup_retention_period=args.backup_days,

@@ -17,11 +17,13 @@ class EncryptionArgs:
 
     deletion_window_days: int = 30
     """How long a deleted key can be brought back, 7 to 30: what it encrypted is lost after that."""
+    outlives: bool = False
+    """Whether `pulumi destroy` leaves it, for a snapshot that stays is of no use without it."""
 
     @classmethod
     def of(cls, settings: Settings) -> EncryptionArgs:
         """As a stack's settings have it."""
-        return cls(deletion_window_days=30 if settings.protect else 7)
+        return cls(30 if settings.protect else 7, outlives=settings.database_final_snapshot)
 
 
 class Encryption(pulumi.ComponentResource):
@@ -38,7 +40,7 @@ class Encryption(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=args.deletion_window_days,
             policy=_who_may_use_it(self),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.outlives),
         )
         aws.kms.Alias(f"{name}-key", name=f"alias/{name}", target_key_id=key.key_id, opts=child)
         self.key_arn = key.arn

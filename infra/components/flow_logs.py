@@ -31,7 +31,7 @@ class FlowLogs(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{name}-flow-logs", retention_in_days=args.retention_days, kms_key_id=args.key_arn, opts=child
         )
-        role = service_role(
+        role, _ = service_role(
             f"{name}-flow-logs",
             "vpc-flow-logs.amazonaws.com",
             [

@@ -34,9 +34,11 @@ class ImageArgs:
     """Arguments of the build beside BASE_IMAGE."""
     network: str = "default"
     """`host` where a build reaches the package registries only as this machine does."""
+    hooks: pulumi.ResourceHookBinding | None = None
+    """What has to be done before it is pushed."""
 
     @classmethod
-    def of(cls, settings: Settings, *, registry: Registry) -> ImageArgs:
+    def of(cls, settings: Settings, *, registry: Registry, hooks: pulumi.ResourceHookBinding | None) -> ImageArgs:
         """The app's image, as a stack's settings have it."""
         return cls(
             registry=registry,
@@ -47,11 +49,12 @@ class ImageArgs:
             architecture=settings.architecture,
             build_args={} if settings.database_ca else {"RDS_CA_URL": contract.DATABASE_CA_URL},
             network=settings.build_network,
+            hooks=hooks,
         )
 
 
 class Image(pulumi.ComponentResource):
-    """Builds and pushes one image. Its tag is the hash of its sources: a tag never moves (ECR.2).
+    """Builds and pushes one image. Its tag is the hash of its sources, and never moves by a push (ECR.2).
 
     `reference` is `repository@sha256:...`: what a task definition names is exactly what was built here.
     """
@@ -67,8 +70,9 @@ class Image(pulumi.ComponentResource):
         login = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
         image = docker_build.Image(
             f"{name}-image",
-            context={"location": str(args.context)},
-            dockerfile={"location": str(args.context / args.dockerfile)},
+            # Relative to the program, as its plugins take them: another checkout of the same commit is no change.
+            context={"location": os.path.relpath(args.context)},
+            dockerfile={"location": os.path.relpath(args.context / args.dockerfile)},
             build_args={"BASE_IMAGE": args.base_image, **args.build_args},
             platforms=[
                 docker_build.Platform.LINUX_ARM64 if args.architecture == "ARM64" else docker_build.Platform.LINUX_AMD64
@@ -82,7 +86,7 @@ class Image(pulumi.ComponentResource):
             push=True,
             # A preview that builds takes minutes and needs a Docker engine; `up` builds and says what failed.
             build_on_preview=False,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks),
         )
         self.digest = image.digest
         self.reference = pulumi.Output.format("{0}@{1}", repository, image.digest)

@@ -108,7 +108,7 @@ class LoadBalancer(pulumi.ComponentResource):
             enable_deletion_protection=args.deletion_protection,
             access_logs={"bucket": logs.bucket, "enabled": True},
             # AWS writes a test object when the logs are switched on: the bucket must let it by then.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs.policy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs.policy, *args.network.ways_out]),
         )
         listener = self._listeners(name, args, balancer)
         self.arn = balancer.arn

@@ -64,6 +64,8 @@ class Network(pulumi.ComponentResource):
     isolated_subnet_ids: list[pulumi.Output[str]]
     public_cidrs: list[str]
     """The load balancer's addresses come from these: what the app trusts for X-Forwarded-For."""
+    ways_out: list[pulumi.Resource]
+    """The routes out: what talks to the internet, or pulls an image, has to wait for them."""
     s3_prefix_list_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -83,7 +85,10 @@ class Network(pulumi.ComponentResource):
         gateway = aws.ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags={"Name": name}, opts=child)
 
         zone_names = aws.get_availability_zones_output(
-            state="available", opts=pulumi.InvokeOutputOptions(parent=self)
+            state="available",
+            # Local zones and the like have to be opted in to, sort first, and lack half of what runs here.
+            filters=[{"name": "opt-in-status", "values": ["opt-in-not-required"]}],
+            opts=pulumi.InvokeOutputOptions(parent=self),
         ).names
         blocks = subnet_cidrs(args.cidr, args.zones)
         self.public_cidrs = blocks["public"]
@@ -97,7 +102,8 @@ class Network(pulumi.ComponentResource):
                     # EC2.15: nothing here gets a public address for being started in a subnet.
                     map_public_ip_on_launch=False,
                     tags={"Name": f"{name}-{ring}-{zone + 1}"},
-                    opts=child,
+                    # A zone that is down for an hour shifts the list: no reason to build the network again.
+                    opts=pulumi.ResourceOptions(parent=self, ignore_changes=["availabilityZone"]),
                 )
                 for zone, block in enumerate(ring_blocks)
             ]
@@ -106,27 +112,23 @@ class Network(pulumi.ComponentResource):
         nats = self._nat_gateways(name, args, subnets["public"], gateway)
 
         tables: list[aws.ec2.RouteTable] = []
+        self.ways_out = []
         for ring, ring_subnets in subnets.items():
             for zone, subnet in enumerate(ring_subnets):
                 label = f"{name}-{ring}-{zone + 1}"
                 table = aws.ec2.RouteTable(label, vpc_id=vpc.id, tags={"Name": label}, opts=child)
                 aws.ec2.RouteTableAssociation(label, route_table_id=table.id, subnet_id=subnet.id, opts=child)
-                if ring == "public":
-                    aws.ec2.Route(
+                public, private = ring == "public", ring == "private" and bool(nats)
+                if public or private:
+                    route = aws.ec2.Route(
                         label,
                         route_table_id=table.id,
                         destination_cidr_block="0.0.0.0/0",
-                        gateway_id=gateway.id,
+                        gateway_id=gateway.id if public else None,
+                        nat_gateway_id=nats[zone % len(nats)].id if private else None,
                         opts=child,
                     )
-                elif ring == "private" and nats:
-                    aws.ec2.Route(
-                        label,
-                        route_table_id=table.id,
-                        destination_cidr_block="0.0.0.0/0",
-                        nat_gateway_id=nats[zone % len(nats)].id,
-                        opts=child,
-                    )
+                    self.ways_out.append(route)
                 tables.append(table)
 
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
@@ -144,7 +146,8 @@ class Network(pulumi.ComponentResource):
         self.private_subnet_ids = [subnet.id for subnet in subnets["private"]]
         self.isolated_subnet_ids = [subnet.id for subnet in subnets["isolated"]]
         if args.interface_endpoints:
-            Endpoints(name, EndpointsArgs(vpc.id, args.cidr, self.private_subnet_ids), opts=child)
+            endpoints = Endpoints(name, EndpointsArgs(vpc.id, args.cidr, self.private_subnet_ids), opts=child)
+            self.ways_out.append(endpoints)
         if args.flow_logs:
             FlowLogs(name, FlowLogsArgs(vpc.id, args.key_arn, args.log_retention_days), opts=child)
         self.register_outputs({"vpcId": self.vpc_id})

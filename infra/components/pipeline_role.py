@@ -20,8 +20,10 @@ from infra.settings import Settings
 ISSUER = "token.actions.githubusercontent.com"
 PUSH = [
     "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchDeleteImage",
     "ecr:BatchGetImage",
     "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",
     "ecr:GetDownloadUrlForLayer",
     "ecr:InitiateLayerUpload",
     "ecr:PutImage",
@@ -43,7 +45,7 @@ class PipelineRoleArgs:
     """Inputs of `PipelineRole`."""
 
     repository: str
-    """owner/name on GitHub."""
+    """owner/name on GitHub, or owner@123/name@456 where GitHub's tokens name both by number too."""
     environment: str
     """The GitHub environment that a job must name, with the approvals that it asks for there."""
     registry: Registry
@@ -92,7 +94,7 @@ class PipelineRole(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PipelineRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:pipeline:PipelineRole", name, None, opts)
-        made = role(f"{name}-pipeline", self._trust(name, args), _statements(args), parent=self)
+        made, _ = role(f"{name}-pipeline", self._trust(name, args), _statements(args), parent=self)
         self.arn = made.arn
         self.register_outputs({"arn": self.arn})
 
@@ -131,13 +133,26 @@ def _statements(args: PipelineRoleArgs) -> list[Statement]:
         {"Effect": "Allow", "Action": PUSH, "Resource": args.registry.repository_arn},
         {
             "Effect": "Allow",
-            "Action": ["ecs:DescribeServices", "ecs:ListTagsForResource", "ecs:UpdateService"],
+            "Action": [
+                "ecs:DescribeServices",
+                "ecs:ListServiceDeployments",
+                "ecs:ListTagsForResource",
+                "ecs:UpdateService",
+            ],
             "Resource": [service.service_arn for service in args.services],
         },
         {
             "Effect": "Allow",
+            "Action": "ecs:DescribeServiceDeployments",
+            "Resource": pulumi.Output.format("{0}/*", args.cluster.deployment_arn),
+        },
+        {
+            "Effect": "Allow",
             "Action": "ecs:TagResource",
-            "Resource": [pulumi.Output.format("{0}:*", task.family_arn) for task in args.tasks],
+            # Before it is registered a task definition has no revision.
+            "Resource": [
+                arn for task in args.tasks for arn in (task.family_arn, pulumi.Output.format("{0}:*", task.family_arn))
+            ],
         },
         {
             "Effect": "Allow",

@@ -9,6 +9,8 @@ import pulumi
 import pulumi_aws as aws
 
 Statement = Mapping[str, Any]
+Granted = tuple[aws.iam.Role, list[pulumi.Resource]]
+"""A role, and what has to be there before it can do what it is for: its policy is a resource of its own."""
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
@@ -24,7 +26,7 @@ def execution_role(
     log_group_arn: pulumi.Input[str],
     parent: pulumi.Resource,
     extra: Sequence[Statement] = (),
-) -> aws.iam.Role:
+) -> Granted:
     """What ECS itself may do for a task: pull this image, write to this log group, and `extra`.
 
     Narrower than AWS's managed AmazonECSTaskExecutionRolePolicy, which reads every repository.
@@ -52,7 +54,7 @@ def execution_role(
     return service_role(f"{name}-execution", ECS_TASKS, statements, parent=parent, this_account_only=False)
 
 
-def task_role(name: str, *, statements: Sequence[Statement], parent: pulumi.Resource) -> aws.iam.Role:
+def task_role(name: str, *, statements: Sequence[Statement], parent: pulumi.Resource) -> Granted:
     """What the app's own code may do in AWS: `statements`, and nothing where there are none."""
     return service_role(f"{name}-task", ECS_TASKS, statements, parent=parent)
 
@@ -64,7 +66,7 @@ def service_role(
     *,
     parent: pulumi.Resource,
     this_account_only: bool = True,
-) -> aws.iam.Role:
+) -> Granted:
     """A role that an AWS service takes on; by default only on behalf of this account (the confused deputy)."""
     trust: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if this_account_only:
@@ -73,12 +75,10 @@ def service_role(
     return role(name, policy([trust]), statements, parent=parent)
 
 
-def role(
-    name: str, trust: pulumi.Input[str], statements: Sequence[Statement], *, parent: pulumi.Resource
-) -> aws.iam.Role:
+def role(name: str, trust: pulumi.Input[str], statements: Sequence[Statement], *, parent: pulumi.Resource) -> Granted:
     """A role with an inline policy, where there are statements."""
     child = pulumi.ResourceOptions(parent=parent)
     made = aws.iam.Role(name, assume_role_policy=trust, opts=child)
-    if statements:
-        aws.iam.RolePolicy(name, role=made.id, policy=policy(statements), opts=child)
-    return made
+    if not statements:
+        return made, [made]
+    return made, [made, aws.iam.RolePolicy(name, role=made.id, policy=policy(statements), opts=child)]

@@ -51,7 +51,7 @@ class Scheduled(pulumi.ComponentResource):
         group, rules = reaching_group(
             name, "Scheduled tasks", vpc_id=args.place.network.vpc_id, stores=args.place.stores, parent=self
         )
-        role = service_role(
+        role, granted = service_role(
             f"{name}-scheduler",
             "scheduler.amazonaws.com",
             [
@@ -67,6 +67,12 @@ class Scheduled(pulumi.ComponentResource):
                     "Action": "iam:PassRole",
                     "Resource": task.role_arns,
                     "Condition": {"StringEquals": {"iam:PassedToService": ECS_TASKS}},
+                },
+                {
+                    "Effect": "Allow",  # the task gets its definition's tags
+                    "Action": "ecs:TagResource",
+                    "Resource": pulumi.Output.format("{0}/*", args.place.cluster.task_arn),
+                    "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
                 },
                 {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": args.queue.dead_arn},
             ],
@@ -94,7 +100,7 @@ class Scheduled(pulumi.ComponentResource):
                 "retry_policy": {"maximum_retry_attempts": TRIES, "maximum_event_age_in_seconds": TRY_SECONDS},
                 "dead_letter_config": {"arn": args.queue.dead_arn},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*task.ready, *rules]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*task.ready, *rules, *granted]),
         )
         self.schedule_arn, self.role_arn = schedule.arn, role.arn
         self.register_outputs({})

@@ -61,8 +61,9 @@ def ecs_service(
         **more,
         opts=pulumi.ResourceOptions(
             parent=parent,
-            # The roles' policies too: a service that drains without them cannot stop.
-            depends_on=[*task.ready, *after],
+            # Policies too: tasks that drain still use theirs, and the migration reads its secret at once. And a way
+            # to the registry.
+            depends_on=[*task.ready, *place.cluster.ready, *place.network.ways_out, *after],
             hooks=hooks,
             ignore_changes=["desiredCount"] if scaled else None,
             custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),

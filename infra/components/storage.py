@@ -65,6 +65,7 @@ class Storage(pulumi.ComponentResource):
                 {
                     "id": "expire",
                     "status": "Enabled",
+                    "filter": {"prefix": ""},
                     "expiration": {"days": args.expire_days},
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
                 }
@@ -86,10 +87,17 @@ class Storage(pulumi.ComponentResource):
         self.arn = bucket.arn
         self.register_outputs({"bucket": self.bucket})
 
-    def may(self, action: str, prefix: str) -> Statement:
-        """What a role needs to do `action` (GetObject, PutObject) below `prefix`."""
-        resource = pulumi.Output.format("{0}/{1}/*", self.arn, prefix)
-        return {"Effect": "Allow", "Action": f"s3:{action}", "Resource": resource}
+    def read(self, prefix: str) -> list[Statement]:
+        """What a role needs to read below `prefix`; who may not list is told 403 of a missing file, not 404."""
+        listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": self.arn}
+        return [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": self._below(prefix)}, listing]
+
+    def write(self, prefix: str) -> Statement:
+        """What a role needs to write below `prefix`."""
+        return {"Effect": "Allow", "Action": "s3:PutObject", "Resource": self._below(prefix)}
+
+    def _below(self, prefix: str) -> pulumi.Output[str]:
+        return pulumi.Output.format("{0}/{1}/*", self.arn, prefix)
 
 
 def _tls_only(bucket: aws.s3.Bucket) -> Statement:

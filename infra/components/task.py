@@ -112,7 +112,7 @@ class Task(pulumi.ComponentResource):
     role_arns: list[pulumi.Output[str]]
     """What whoever registers or starts it has to pass on."""
     ready: list[pulumi.Resource]
-    """The roles: what uses the task depends on them, for a task cannot stop in order without them."""
+    """The roles and what they may do: what uses the task depends on them, from its start until it has drained."""
 
     def __init__(self, name: str, label: str, args: TaskArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:task:Task", name, None, opts)
@@ -120,14 +120,14 @@ class Task(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs", retention_in_days=args.log_retention_days, kms_key_id=args.key_arn, opts=child
         )
-        execution = execution_role(
+        execution, can_start = execution_role(
             name,
             repository_arn=args.registry.repository_arn,
             log_group_arn=logs.arn,
             parent=self,
             extra=_read_secrets(args),
         )
-        task = task_role(name, statements=args.statements, parent=self)
+        task, can_work = task_role(name, statements=args.statements, parent=self)
         definition = aws.ecs.TaskDefinition(
             f"{name}-task",
             family=name,
@@ -147,7 +147,7 @@ class Task(pulumi.ComponentResource):
         self.family_arn = definition.arn_without_revision
         self.log_group_name, self.log_group_arn = logs.name, logs.arn
         self.role_arns = [execution.arn, task.arn]
-        self.ready = [execution, task, definition]
+        self.ready = [*can_start, *can_work, definition]
         self.register_outputs({"arn": self.arn})
 
 

@@ -48,7 +48,7 @@ class Waf(pulumi.ComponentResource):
         acl = aws.wafv2.WebAcl(
             f"{name}-waf",
             scope="REGIONAL",
-            description=f"{name}: a limit for each address and AWS's managed rules",
+            description=f"{name}: a limit for each address and managed rules",
             default_action={"allow": {}},
             rules=[_rate_rule(args.rate_limit), *_managed_rules()],
             visibility_config=_visible(name),

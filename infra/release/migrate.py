@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import pulumi
 from botocore.exceptions import WaiterError
+
+from infra.release.client import session
+
+CONTAINER = "migrate"
 
 START_SECONDS = 600
 """For a task to be placed, to pull its image and to migrate."""
@@ -20,17 +23,19 @@ def before_the_service_changes(name: str, family: str) -> pulumi.ResourceHookBin
     hook runs before every creation and update of the service, so a failed migration is tried again by the next `up`.
     """
 
+    aws = session()
+
     def migrate(args: pulumi.ResourceHookArgs) -> None:
         inputs = args.new_inputs or {}
-        run(str(inputs["cluster"]), family, dict(inputs["networkConfiguration"]))
+        run(aws, str(inputs["cluster"]), family, dict(inputs["networkConfiguration"]))
 
     hook = pulumi.ResourceHook(f"{name}-migrate", migrate, opts=pulumi.ResourceHookOptions(on_dry_run=False))
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
-def run(cluster: str, family: str, network: dict[str, Any]) -> None:
+def run(aws: Any, cluster: str, family: str, network: dict[str, Any]) -> None:
     """Run the task to its end; raises `RuntimeError` with the reason and the last log lines when it fails."""
-    ecs = boto3.client("ecs")
+    ecs = aws.client("ecs")
     started = ecs.run_task(
         cluster=cluster,
         taskDefinition=family,
@@ -55,21 +60,26 @@ def run(cluster: str, family: str, network: dict[str, Any]) -> None:
         ecs.stop_task(cluster=cluster, task=arn, reason="the migration took too long")
         raise RuntimeError(f"the migration did not end in {START_SECONDS} s; the service was not touched") from None
     (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
-    (container,) = task["containers"]
+    container = _own(task["containers"])
     if container.get("exitCode") != 0:
         why = container.get("reason") or task.get("stoppedReason") or "no reason given"
         raise RuntimeError(
             f"the migration failed (exit code {container.get('exitCode')}, {why}); the service was not touched.\n"
-            + "\n".join(_last_lines(ecs, task))
+            + "\n".join(_last_lines(aws, task))
         )
 
 
-def _last_lines(ecs: Any, task: Any) -> list[str]:
-    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
-    (container,) = definition["containerDefinitions"]
+def _own(containers: list[Any]) -> Any:
+    """The migration's container: AWS may add others, such as GuardDuty's."""
+    return next(container for container in containers if container["name"] == CONTAINER)
+
+
+def _last_lines(aws: Any, task: Any) -> list[str]:
+    about = aws.client("ecs").describe_task_definition(taskDefinition=task["taskDefinitionArn"])
+    container = _own(about["taskDefinition"]["containerDefinitions"])
     options = container["logConfiguration"]["options"]
     stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task['taskArn'].rsplit('/', 1)[-1]}"
-    logs = boto3.client("logs")
+    logs = aws.client("logs")
     try:
         events = logs.get_log_events(
             logGroupName=options["awslogs-group"], logStreamName=stream, limit=LOG_LINES, startFromHead=False

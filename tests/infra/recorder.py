@@ -53,7 +53,7 @@ class Registered:
     secret_outputs: tuple[str, ...]
     ignore_changes: tuple[str, ...]
     depends_on: tuple[str, ...]
-    """Names of what has to be there before."""
+    """What has to be there before, each as `type name`."""
 
 
 class Mocks(pulumi.runtime.Mocks):
@@ -93,10 +93,15 @@ class Monitor(mocks.MockMonitor):
                 protect=request.protect,
                 secret_outputs=tuple(request.additionalSecretOutputs),
                 ignore_changes=tuple(request.ignoreChanges),
-                depends_on=tuple(urn.rsplit("::", 1)[-1] for urn in request.dependencies),
+                depends_on=tuple(_kind_and_name(urn) for urn in request.dependencies),
             )
         )
         return super().RegisterResource(request)
+
+
+def _kind_and_name(urn: str) -> str:
+    *_, types, name = urn.split("::")
+    return f"{types.rsplit('$', 1)[-1].rsplit(':', 1)[-1]} {name}"
 
 
 def record(build: Callable[[], Any]) -> list[Registered]:

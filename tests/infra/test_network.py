@@ -78,3 +78,7 @@ def test_flow_logs_keep_what_was_rejected() -> None:  # EC2.6
 def test_every_child_has_the_component_as_its_parent() -> None:
     found = network()
     assert {r.parent for r in found if r.type != "slipway:network:Network" and r.type.startswith("aws:")} == {"n"}
+
+
+def test_zones_are_the_regions_own_and_a_shifted_list_moves_no_subnet() -> None:
+    assert all(subnet.ignore_changes == ("availabilityZone",) for subnet in of(network(), "aws:ec2/subnet:Subnet"))

@@ -74,7 +74,8 @@ def test_the_schedule_runs_one_task_in_private_and_tells_of_what_it_cannot_start
 
 
 def test_the_scheduler_may_start_that_task_in_that_cluster_and_nothing_else() -> None:
-    run, hand_on, dead = statements("cleanup-scheduler")
+    run, hand_on, tag, dead = statements("cleanup-scheduler")
+    assert tag["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
     assert run["Resource"] == "arn:aws:ecs:::task-definition/family:*"
     assert run["Condition"] == {"ArnEquals": {"ecs:cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/main"}}
     assert hand_on["Resource"] == ["arn:aws:mock:::cleanup-execution", "arn:aws:mock:::cleanup-task"]
@@ -111,14 +112,18 @@ def test_what_the_pipeline_may_do_is_exactly_this() -> None:
             bounded |= {actions} if isinstance(actions, str) else set(actions)
     assert bounded == {
         "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchDeleteImage",
         "ecr:BatchGetImage",
         "ecr:CompleteLayerUpload",
+        "ecr:DescribeImages",
         "ecr:GetDownloadUrlForLayer",
         "ecr:InitiateLayerUpload",
         "ecr:PutImage",
         "ecr:UploadLayerPart",
+        "ecs:DescribeServiceDeployments",
         "ecs:DescribeServices",
         "ecs:DescribeTasks",
+        "ecs:ListServiceDeployments",
         "ecs:ListTagsForResource",
         "ecs:RunTask",
         "ecs:StopTask",

@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra.release import migrate
+from infra.release import image_tag, migrate
 from infra.settings import PLACEHOLDER, ROOT, Settings
 from tests.infra.recorder import Registered, of, record
 
@@ -38,6 +38,7 @@ def program(stack: str) -> list[Registered]:
         with pytest.MonkeyPatch.context() as patch:
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
             patch.setattr(migrate, "before_the_service_changes", lambda *_: None)
+            patch.setattr(image_tag, "before_the_image_is_pushed", lambda *_: None)
             runpy.run_path(str(ROOT / "infra" / "__main__.py"))
 
     return record(build)
@@ -79,7 +80,7 @@ START = {"ecr:GetAuthorizationToken", "logs:CreateLogStream", "logs:PutLogEvents
 START_WITH_SECRETS = START | {"secretsmanager:GetSecretValue", "kms:Decrypt"}
 ROLES = {
     "execution": START_WITH_SECRETS,
-    "task": {"sqs:SendMessage", "sqs:GetQueueUrl", "s3:GetObject"},
+    "task": {"sqs:SendMessage", "sqs:GetQueueUrl", "s3:GetObject", "s3:ListBucket"},
     "worker-execution": START_WITH_SECRETS,
     "worker-task": {
         "sqs:ReceiveMessage",
@@ -92,7 +93,7 @@ ROLES = {
     },
     "migrate-execution": START_WITH_SECRETS,
     "cleanup-execution": START_WITH_SECRETS,
-    "cleanup-scheduler": {"ecs:RunTask", "iam:PassRole", "sqs:SendMessage"},
+    "cleanup-scheduler": {"ecs:RunTask", "ecs:TagResource", "iam:PassRole", "sqs:SendMessage"},
     "flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 }
 ANY_RESOURCE = {"ecr:GetAuthorizationToken"}  # AWS allows no resource on it

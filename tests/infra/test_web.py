@@ -126,3 +126,14 @@ def test_the_two_roles_differ_and_no_statement_is_wider_than_it_has_to_be() -> N
 
 def test_the_image_runs_as_the_user_that_the_task_definition_names() -> None:
     assert f"USER {contract.APP_USER}" in (ROOT / "docker/app/Dockerfile").read_text()
+
+
+def test_the_service_waits_for_what_its_tasks_need_from_their_first_second() -> None:
+    (service,) = of(found(), "aws:ecs/service:Service")
+    assert {
+        "RolePolicy w-execution",
+        "Route n-private-1",
+        "Route n-private-2",
+        "ClusterCapacityProviders c-capacity",
+        "ListenerRule w-rule",
+    } <= set(service.depends_on)

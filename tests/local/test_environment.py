@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -319,6 +320,14 @@ def test_a_changed_line_of_the_app_is_served(clone: Clone) -> None:
     assert {task["image_digest"] for task in after["tasks"]} == {after["image_digest"]}
 
 
+def test_a_change_that_is_taken_back_is_deployed_like_any_other(clone: Clone) -> None:
+    """The same sources as before have the same tag, and the registry lets no tag move by a push."""
+    shutil.copy2(ROOT / "app" / "main.py", clone.root / "app" / "main.py")
+    clone.slipway("up")
+    assert clone.get("/changed")[0] == 404
+    assert clone.get("/readyz")[0] == 200
+
+
 def test_a_higher_generation_makes_all_secrets_anew_and_a_configured_one_reaches_the_app(
     clone: Clone, secrets: dict[str, str]
 ) -> None:
@@ -361,7 +370,7 @@ def test_a_dockerfile_that_fails_shows_the_builds_own_lines_and_the_old_app_serv
 def test_a_wrong_setting_is_named_with_what_is_allowed_before_anything_changes(clone: Clone) -> None:
     stack = clone.root / "stacks" / "Pulumi.local.yaml"
     good = stack.read_text()
-    stack.write_text(good.replace("slipway:webMemory: 512", "slipway:webMemory: 700"))
+    stack.write_text(re.sub(r'(slipway:webMemory:) "?512"?', r"\1 700", good))  # `pulumi config set` quotes numbers
     try:
         told = clone.slipway("up", code=1)
     finally:

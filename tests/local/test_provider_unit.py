@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 from pulumi.runtime.proto import provider_pb2
 
-from infra.local.provider import journal, not_emulated_types
+from infra.local.provider import journal, not_emulated_types, strict
 from infra.local.provider.codec import SECRET, SIGNATURE, UNKNOWN, UNKNOWN_TEXT, decode, encode, has_unknown
 from infra.local.provider.diff import as_written, changed
-from infra.local.provider.kind import Refused, endpoint
+from infra.local.provider.kind import Context, Refused, _client, endpoint
 from infra.local.provider.service import Provider
 from infra.local.provider.types import TYPES
 
@@ -139,3 +141,32 @@ def test_every_type_says_what_it_takes() -> None:
         assert kind.replace <= kind.inputs, kind.type_name
         assert kind.uncompared <= kind.inputs, kind.type_name
     assert not_emulated_types() <= set(TYPES)
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "arguments", "words"),
+    [
+        ("wafv2", "create_web_acl", {"Description": "AWS's rules"}, ["Description", "AWS's rules", "does not match"]),
+        ("wafv2", "create_web_acl", {"Scope": "EUROPE"}, ["Scope", "REGIONAL"]),
+        ("iam", "create_role", {"RoleName": "r" * 65}, ["RoleName", "65 characters", "64"]),
+        ("iam", "create_role", {"RoleName": "a role"}, ["RoleName", "a role"]),
+        ("scheduler", "create_schedule", {"Name": "a b"}, ["Name", "a b"]),
+        ("secretsmanager", "create_secret", {"Name": ""}, ["Name", "0 characters"]),
+    ],
+)
+def test_what_aws_refuses_by_form_is_refused_here_with_its_place(
+    service: str, call: str, arguments: dict[str, Any], words: list[str]
+) -> None:
+    client = boto3.client(service, region_name="us-east-1", endpoint_url="http://127.0.0.1:9")
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[call])
+    told = "\n".join(strict.complaints(arguments, model.input_shape, call))
+    for word in words:
+        assert word in told
+
+
+def test_a_call_that_is_wrong_by_form_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
+    _client.cache_clear()
+    with pytest.raises(ParamValidationError, match="RoleName"):
+        Context()("iam").create_role(RoleName="a role", AssumeRolePolicyDocument="{}")
+    _client.cache_clear()

@@ -9,7 +9,7 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import host, rds, scheduler
+from infra.local.emulator import ecr, host, rds, scheduler
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -23,6 +23,7 @@ def install() -> None:
     ContainerCollection.create = _published_narrowly(ContainerCollection.create)  # type: ignore[method-assign]  # a patch
     routing.install()
     api.install()
+    ecr.install()
     rds.install()
     scheduler.install()
 

@@ -13,6 +13,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from infra.local.provider import strict
+
 Properties = dict[str, Any]
 
 
@@ -130,7 +132,7 @@ def endpoint() -> str:
 def _client(service: str) -> Any:
     url = endpoint()
     # Keys of the local AWS, whatever account this machine's own settings name.
-    return boto3.client(
+    client = boto3.client(
         service,  # type: ignore[call-overload]  # the stubs know literal names only
         endpoint_url=url,
         region_name=os.environ.get("AWS_REGION", "us-east-1"),
@@ -138,6 +140,8 @@ def _client(service: str) -> Any:
         aws_secret_access_key="test",  # noqa: S106
         config=Config(retries={"max_attempts": 2}, max_pool_connections=32, read_timeout=120),
     )
+    strict.watch(client)
+    return client
 
 
 def gone(error: ClientError) -> bool:
