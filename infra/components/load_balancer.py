@@ -138,23 +138,16 @@ class LoadBalancer(pulumi.ComponentResource):
     def _listeners(self, name: str, args: LoadBalancerArgs, balancer: aws.lb.LoadBalancer) -> aws.lb.Listener:
         """The listener that services add their rules to."""
         child = pulumi.ResourceOptions(parent=self)
-        if not args.certificate_arn:
-            return aws.lb.Listener(
-                f"{name}-http",
-                load_balancer_arn=balancer.arn,
-                port=80,
-                protocol="HTTP",
-                default_actions=[NO_SUCH_SERVICE],
-                opts=child,
-            )
-        aws.lb.Listener(
+        http = aws.lb.Listener(
             f"{name}-http",
             load_balancer_arn=balancer.arn,
             port=80,
             protocol="HTTP",
-            default_actions=[TO_HTTPS],
+            default_actions=[TO_HTTPS if args.certificate_arn else NO_SUCH_SERVICE],
             opts=child,
         )
+        if not args.certificate_arn:
+            return http
         return aws.lb.Listener(
             f"{name}-https",
             load_balancer_arn=balancer.arn,
