@@ -30,7 +30,7 @@ class Alarm:
     minutes: int = 5
     """For so long in a row."""
     silence_is_wrong: bool = False
-    """No data counts as wrong, for what should always report; else it counts as well."""
+    """No data counts as wrong, for what should always report; else as right."""
     share_of: str = ""
     """Another metric of the same namespace and dimensions: `over` is then a percentage of its sum."""
 
