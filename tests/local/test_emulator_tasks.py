@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator.ecs.tasks import StartFailure, start_order
+from infra.local.emulator.ecs.dependencies import layers, refused
 from tests.local.conftest import BASE_IMAGE, until
 
 pytestmark = pytest.mark.e2e
@@ -155,11 +155,31 @@ def test_a_secure_parameter_reaches_the_container_decrypted(tasks: Tasks, aws: A
     assert tasks.reaches(arn, "STOPPED")["containers"][0]["exitCode"] == 0
 
 
-def test_a_missing_secret_is_the_reason_why_a_task_does_not_start(tasks: Tasks) -> None:
-    arn = tasks.run({"name": "web", "command": SLEEP, "secrets": [{"name": "TOKEN", "valueFrom": "/nowhere"}]})
-    ended = tasks.reaches(arn, "STOPPED")
+NOWHERE = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nowhere-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "/nowhere",
+            "unable to retrieve secrets from ssm: service call has been retried 1 time(s): invalid parameters",
+        ),
+        (NOWHERE, f"failed to fetch secret {NOWHERE} from secrets manager: ResourceNotFoundException"),
+        ("KEPT:missing::", "did not contain json key missing"),
+    ],
+)
+def test_a_missing_secret_stops_a_task_before_its_image_is_pulled(
+    tasks: Tasks, aws: Aws, source: str, words: str
+) -> None:
+    if source.startswith("KEPT"):
+        kept = aws("secretsmanager").create_secret(Name="kept", SecretString='{"token": "x"}')["ARN"]
+        source = source.replace("KEPT", kept)
+    container = {"name": "web", "image": "nowhere:1", "secrets": [{"name": "TOKEN", "valueFrom": source}]}
+    ended = tasks.reaches(tasks.run(container), "STOPPED")
     assert ended["stopCode"] == "TaskFailedToStart"
-    assert "ResourceInitializationError" in ended["stoppedReason"]
+    assert ended["stoppedReason"].startswith("ResourceInitializationError: unable to pull secrets or registry auth: ")
+    assert words in ended["stoppedReason"]
 
 
 def test_what_would_be_ignored_is_refused(tasks: Tasks) -> None:
@@ -167,11 +187,122 @@ def test_what_would_be_ignored_is_refused(tasks: Tasks) -> None:
         tasks.run({"name": "web", "command": SLEEP, "links": ["other"]})
 
 
+def first(program: str, **more: Any) -> dict[str, Any]:
+    return {"name": "prepare", "command": python(program), "essential": False, **more}
+
+
+def behind(condition: str, command: list[str] = SLEEP) -> dict[str, Any]:
+    return {
+        "name": "web",
+        "command": command,
+        "dependsOn": [{"containerName": "prepare", "condition": condition}],
+    }
+
+
+def test_a_container_waits_for_the_success_of_the_first(tasks: Tasks) -> None:
+    arn = tasks.run(behind("SUCCESS"), first("import time; time.sleep(4)"))
+    until(lambda: "prepare" in tasks.containers(arn))
+    time.sleep(1)
+    assert "web" not in tasks.containers(arn)
+    assert tasks.get(arn)["lastStatus"] == "PENDING"
+    running = tasks.reaches(arn, "RUNNING")
+    assert by_name(running)["prepare"]["exitCode"] == 0
+    tasks.stop(arn)
+
+
+def test_a_first_container_that_fails_ends_the_task_and_the_other_is_never_started(tasks: Tasks) -> None:
+    arn = tasks.run(behind("SUCCESS"), first("raise SystemExit(3)"))
+    ended = tasks.reaches(arn, "STOPPED")
+    assert ended["stopCode"] == "EssentialContainerExited"
+    assert by_name(ended)["prepare"]["exitCode"] == 3
+    assert by_name(ended)["web"]["exitCode"] == 143
+    assert "runtimeId" not in by_name(ended)["web"]
+
+
+def test_completion_is_enough_where_success_is_not_asked_for(tasks: Tasks) -> None:
+    arn = tasks.run(behind("COMPLETE"), first("raise SystemExit(3)"))
+    assert by_name(tasks.reaches(arn, "RUNNING"))["prepare"]["exitCode"] == 3
+    tasks.stop(arn)
+
+
+def test_a_start_is_enough_where_only_that_is_asked_for(tasks: Tasks) -> None:
+    arn = tasks.run(behind("START"), first("import time; time.sleep(600)", stopTimeout=2))
+    tasks.reaches(arn, "RUNNING")
+    assert set(tasks.containers(arn)) == {"pause", "prepare", "web"}
+    tasks.stop(arn)
+
+
+def test_a_dependency_is_given_up_after_its_start_timeout(tasks: Tasks) -> None:
+    arn = tasks.run(behind("SUCCESS"), first("import time; time.sleep(600)", startTimeout=2, stopTimeout=2))
+    ended = tasks.reaches(arn, "STOPPED")
+    assert by_name(ended)["web"]["exitCode"] == 143
+    assert "after 2 s" in by_name(ended)["web"]["reason"]
+
+
+def test_a_task_that_is_stopped_while_it_starts_leaves_nothing_and_keeps_the_reason(tasks: Tasks) -> None:
+    arn = tasks.run(behind("SUCCESS"), first("import time; time.sleep(600)", stopTimeout=2))
+    until(lambda: "prepare" in tasks.containers(arn))
+    tasks.ecs.stop_task(cluster=tasks.cluster, task=arn, reason="not wanted")
+    ended = tasks.reaches(arn, "STOPPED")
+    assert (ended["stopCode"], ended["stoppedReason"]) == ("UserInitiated", "not wanted")
+    assert tasks.containers(arn) == {}
+
+
+def test_containers_without_an_order_stop_together(tasks: Tasks) -> None:
+    stubborn = python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)")
+    names = ("one", "two", "three")
+    arn = tasks.run(*[{"name": name, "command": stubborn, "stopTimeout": 4} for name in names])
+    tasks.reaches(arn, "RUNNING")
+    time.sleep(1)  # the programs have to have set their signal handlers
+    ended = tasks.stop(arn)
+    assert (ended["stoppedAt"] - ended["stoppingAt"]).total_seconds() < 8
+    assert {container["exitCode"] for container in ended["containers"]} == {137}
+
+
+def test_a_container_is_named_after_its_family_revision_and_task(tasks: Tasks) -> None:
+    arn = tasks.run({"name": "web", "command": SLEEP, "stopTimeout": 2})
+    revision = tasks.reaches(arn, "RUNNING")["taskDefinitionArn"].rsplit(":", 1)[-1]
+    task = arn.rsplit("/", 1)[-1]
+    assert tasks.containers(arn)["web"].name == f"ecs-task-{revision}-web-{task[:8]}"
+    tasks.stop(arn)
+
+
+def test_a_container_that_is_out_of_memory_says_so(tasks: Tasks) -> None:
+    arn = tasks.run({"name": "web", "memory": 64, "command": python("x = bytearray(200_000_000)")})
+    ended = tasks.reaches(arn, "STOPPED")
+    (container,) = ended["containers"]
+    assert container["exitCode"] == 137
+    assert container["reason"].startswith("OutOfMemoryError")
+
+
+def test_a_dependency_that_ecs_does_not_take_is_refused(tasks: Tasks) -> None:
+    with pytest.raises(tasks.ecs.exceptions.ClientException, match="essential container"):
+        tasks.run(behind("SUCCESS"), first("pass") | {"essential": True})
+
+
+def by_name(task: Any) -> dict[str, Any]:
+    return {container["name"]: container for container in task["containers"]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "other", "told"),
+    [
+        ("COMPLETE", {"essential": True}, "can't be set on an essential container"),
+        ("SUCCESS", {}, "can't be set on an essential container"),
+        ("HEALTHY", {"essential": False}, "no health check"),
+        ("READY", {"essential": False}, "a condition is one of"),
+        ("START", {"name": "another"}, "not in this task"),
+        ("START", {"dependsOn": [{"containerName": "web", "condition": "START"}]}, "depend on each other"),
+    ],
+)
+def test_a_wrong_dependency_is_named(condition: str, other: dict[str, Any], told: str) -> None:
+    web = {"name": "web", "dependsOn": [{"containerName": "prepare", "condition": condition}]}
+    assert told in refused([web, {"name": "prepare"} | other])
+
+
 def test_containers_start_behind_what_they_depend_on() -> None:
     web = {"name": "web", "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}]}
-    assert start_order([web, {"name": "init"}]) == ["init", "web"]
-    with pytest.raises(StartFailure, match="web"):
-        start_order([web])
+    assert layers([web, {"name": "init"}, {"name": "redis"}]) == [["init", "redis"], ["web"]]
 
 
 def test_a_database_instance_has_a_managed_master_password(aws: Aws) -> None:

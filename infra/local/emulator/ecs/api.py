@@ -8,6 +8,7 @@ from ministack.services import ecs
 
 from infra.local.emulator.ecs import scheduler, tasks
 from infra.local.emulator.ecs.containers import unsupported
+from infra.local.emulator.ecs.dependencies import refused
 
 
 def install() -> None:
@@ -35,6 +36,9 @@ def _register_task_definition(data: dict[str, Any]) -> Any:
         if beyond:
             names = ", ".join(beyond)
             return _error("ClientException", f"The local ECS has no {names} (container {container['name']}).")
+    depends = refused(data.get("containerDefinitions", []))
+    if depends:
+        return _error("ClientException", depends)
     return _ministack_register(data)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.services import ecs
-
 import docker
 from infra.local.emulator import host
+from infra.local.emulator.ecs.failures import secrets
 from infra.local.emulator.labels import TASK_LABEL, labels
 
 NANOSECONDS = 10**9
@@ -25,8 +24,7 @@ def environment(definition: dict[str, Any], override: dict[str, Any]) -> dict[st
     """Plain variables, overrides, resolved secrets, and the way to this emulator as the task's AWS."""
     plain = {pair["name"]: pair["value"] for pair in definition.get("environment", [])}
     given = {pair["name"]: pair["value"] for pair in override.get("environment", [])}
-    secrets: dict[str, str] = ecs._resolve_container_secrets(definition)
-    return host.aws_environment() | plain | secrets | given
+    return host.aws_environment() | plain | secrets(definition) | given
 
 
 def options(
@@ -37,6 +35,7 @@ def options(
     capabilities = linux.get("capabilities") or {}
     memory = definition.get("memory") or task_definition.get("memory")
     found: dict[str, Any] = {
+        "name": container_name(task_definition, definition["name"], task_id),
         "image": definition["image"],
         "command": override.get("command") or definition.get("command") or None,
         "entrypoint": definition.get("entryPoint") or None,
@@ -49,6 +48,7 @@ def options(
         "cap_drop": capabilities.get("drop") or None,
         "cap_add": capabilities.get("add") or None,
         "mem_limit": f"{int(memory)}m" if memory else None,
+        "memswap_limit": f"{int(memory)}m" if memory else None,  # Fargate has no swap
         "mem_reservation": f"{int(definition['memoryReservation'])}m" if definition.get("memoryReservation") else None,
         "tmpfs": {t["containerPath"]: _tmpfs(t) for t in linux.get("tmpfs") or []} or None,
         "shm_size": f"{linux['sharedMemorySize']}m" if linux.get("sharedMemorySize") else None,
@@ -65,6 +65,11 @@ def options(
         "stop_signal": None,
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def container_name(task_definition: dict[str, Any], container: str, task_id: str) -> str:
+    """As ECS's agent names them: family (project, stack, process), revision, container; then the task's id begins."""
+    return f"ecs-{task_definition['family']}-{task_definition['revision']}-{container}-{task_id[:8]}"
 
 
 def volume_name(task_id: str, volume: str) -> str:

@@ -6,6 +6,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import docker.errors
@@ -13,18 +14,27 @@ from ministack.core.responses import request_scope
 from ministack.services import ecs
 
 from infra.local.emulator import host
-from infra.local.emulator.ecs.containers import options, volume_name
+from infra.local.emulator.ecs import images
+from infra.local.emulator.ecs.containers import container_name, options, volume_name
+from infra.local.emulator.ecs.dependencies import (
+    DEPENDENCY_SECONDS,
+    NEVER_STARTED,
+    Unresolvable,
+    dependencies,
+    layers,
+    met,
+)
+from infra.local.emulator.ecs.failures import ESSENTIAL_EXITED, OUT_OF_MEMORY, StartFailure
 from infra.local.emulator.labels import TASK_LABEL, labels
 
 Task = dict[str, Any]
 WATCH_SECONDS = 0.5
-DEPENDENCY_SECONDS = 600
 STOP_TIMEOUT_SECONDS = 30
 """ECS's default for a container's stopTimeout."""
 
 
-class StartFailure(Exception):
-    """A task that cannot start; the text is its stoppedReason."""
+class Stopped(Exception):
+    """Somebody stopped the task while its containers were being started."""
 
 
 class TaskRun:
@@ -40,51 +50,65 @@ class TaskRun:
         self.pause: Any = None
         self.drain: Callable[[Task], float] = lambda _: 0.0
         """Deregisters the task's targets, and returns the seconds that they drain."""
+        self._started: dict[str, float] = {}
+        """When each container was."""
         self._stopping = threading.Lock()
         self._stop_asked = threading.Event()
+        self._asked = ("Task stopped before it was running", "TaskFailedToStart")
+        """Why it is to stop, once it is."""
+        self._launched = threading.Event()
+        """Its containers are started, or it has failed: nobody else makes a container of it any more."""
 
     def run(self) -> None:
         """Start the containers, watch them, and end the task when an essential one exits."""
         with request_scope(*self.scope):
             try:
+                arguments = self._arguments()
                 self._pull()
                 self._network()
                 self._volumes()
-                for name in start_order(self.definition["containerDefinitions"]):
-                    self._wait_for_dependencies(name)
-                    self._start(name)
+                self._start_all(arguments)
+                self._launched.set()
                 self._running()
                 self._watch()
+            except Stopped:
+                self._finish(*self._asked)
             except StartFailure as failure:
                 self._finish(str(failure), "TaskFailedToStart")
             except Exception as error:  # whatever Docker says is the reason that AWS would show
                 self._finish(f"CannotStartContainerError: {error}", "TaskFailedToStart")
+            finally:
+                self._launched.set()
 
     def stop(self, reason: str, code: str) -> None:
         """Stop the task in the background: drain its targets, SIGTERM, SIGKILL at stopTimeout."""
         self.task["desiredStatus"] = "STOPPED"
+        self._asked = (reason, code)
         self._stop_asked.set()
         threading.Thread(target=self._stop, args=(reason, code), daemon=True).start()
 
     def _stop(self, reason: str, code: str) -> None:
+        self._launched.wait()
         with request_scope(*self.scope):
             if self.task["lastStatus"] == "RUNNING":
                 _set(self.task, "DEACTIVATING")
                 time.sleep(self.drain(self.task))
             self._finish(reason, code)
 
+    def _arguments(self) -> dict[str, dict[str, Any]]:
+        """How each container is started: all secrets are read before anything is pulled, as ECS does."""
+        return {
+            definition["name"]: options(
+                definition, self.definition, self.overrides.get(definition["name"], {}), self.id
+            )
+            for definition in self.definition["containerDefinitions"]
+        }
+
     def _pull(self) -> None:
         _set(self.task, "PENDING")
         self.task["pullStartedAt"] = ecs._iso()
-        for index, definition in enumerate(self.definition["containerDefinitions"]):
-            image = definition["image"]
-            try:
-                found = host.client().images.get(image)
-            except docker.errors.ImageNotFound:
-                found = _pull_image(image)
-            digests = [d.partition("@")[2] for d in found.attrs.get("RepoDigests") or []]
-            given = image.partition("@")[2]
-            self.task["containers"][index]["imageDigest"] = given or (digests[0] if digests else found.id)
+        for definition in self.definition["containerDefinitions"]:
+            self._record(definition["name"])["imageDigest"] = images.ensure(definition["image"])
         self.task["pullStoppedAt"] = ecs._iso()
 
     def _network(self) -> None:
@@ -93,6 +117,7 @@ class TaskRun:
         if len(definitions) > 1:
             self.pause = host.client().containers.create(
                 definitions[0]["image"],
+                name=container_name(self.definition, "pause", self.id),
                 entrypoint=["sleep", "infinity"],
                 init=True,
                 extra_hosts=host.extra_hosts(),
@@ -109,14 +134,46 @@ class TaskRun:
             name = volume_name(self.id, volume["name"])
             host.client().volumes.create(name, labels=labels() | {TASK_LABEL: self.id})
 
-    def _start(self, name: str) -> None:
+    def _start_all(self, arguments: dict[str, dict[str, Any]]) -> None:
+        """Start each container as soon as those that it depends on are where it wants them."""
+        waiting = {definition["name"]: definition for definition in self.definition["containerDefinitions"]}
+        given_up: set[str] = set()
+        while waiting:
+            for name, definition in list(waiting.items()):
+                try:
+                    ready = met(dependencies(definition), self._states(), given_up)
+                    if not ready:
+                        self._check_timeout(definition)
+                except Unresolvable as trouble:
+                    self._give_up(name, str(trouble))
+                    given_up.add(name)
+                    del waiting[name]
+                    continue
+                if ready:
+                    self._start(name, arguments[name])
+                    del waiting[name]
+            if self.observe():
+                return
+            if waiting and self._stop_asked.wait(WATCH_SECONDS / 2):
+                raise Stopped
+
+    def _states(self) -> dict[str, dict[str, Any]]:
+        for container in self.containers.values():
+            container.reload()
+        return {name: container.attrs["State"] for name, container in self.containers.items()}
+
+    def _check_timeout(self, definition: dict[str, Any]) -> None:
+        for other, condition in dependencies(definition):
+            limit = _named(self.definition, other).get("startTimeout") or DEPENDENCY_SECONDS
+            if other in self._started and time.monotonic() - self._started[other] > limit:
+                raise Unresolvable(f"{other} was not {condition} after {limit} s")
+
+    def _give_up(self, name: str, reason: str) -> None:
+        self._record(name).update(lastStatus="STOPPED", exitCode=NEVER_STARTED, reason=reason)
+
+    def _start(self, name: str, arguments: dict[str, Any]) -> None:
         if self._stop_asked.is_set():
-            raise StartFailure("Task stopped before it was running")
-        definition = _named(self.definition, name)
-        try:
-            arguments = options(definition, self.definition, self.overrides.get(name, {}), self.id)
-        except ecs._SecretResolutionError as error:
-            raise StartFailure(f"ResourceInitializationError: {error}") from None
+            raise Stopped
         if self.pause:
             arguments["network_mode"] = f"container:{self.pause.id}"
         else:
@@ -124,10 +181,11 @@ class TaskRun:
         container = host.client().containers.create(**arguments)
         self.containers[name] = container
         container.start()
+        self._started[name] = time.monotonic()
         record = self._record(name)
         record["runtimeId"] = container.id
         record["lastStatus"] = "RUNNING"
-        ecs._start_awslogs_forwarder(container, definition, self.id)
+        ecs._start_awslogs_forwarder(container, _named(self.definition, name), self.id)
         if not self.pause:
             self._address(container)
 
@@ -144,33 +202,6 @@ class TaskRun:
         for record in self.task["containers"]:
             record["networkInterfaces"] = [{"attachmentId": ecs.new_uuid(), "privateIpv4Address": address}]
 
-    def _wait_for_dependencies(self, name: str) -> None:
-        for dependency in _named(self.definition, name).get("dependsOn") or []:
-            other, condition = dependency["containerName"], dependency["condition"]
-            limit = _named(self.definition, other).get("startTimeout") or DEPENDENCY_SECONDS
-            deadline = time.monotonic() + limit
-            while not self._met(other, condition):
-                if time.monotonic() > deadline:
-                    raise StartFailure(f"Container {name} waited {limit} s for {other} to be {condition}.")
-                if self._stop_asked.wait(WATCH_SECONDS / 2):
-                    raise StartFailure("Task stopped before it was running")
-
-    def _met(self, name: str, condition: str) -> bool:
-        container = self.containers[name]
-        container.reload()
-        state = container.attrs["State"]
-        if condition == "START":
-            return True
-        if condition == "HEALTHY":
-            if state["Status"] == "exited" or (state.get("Health") or {}).get("Status") == "unhealthy":
-                raise StartFailure(f"Container {name} failed its health check, and another depends on it.")
-            return bool((state.get("Health") or {}).get("Status") == "healthy")
-        if state["Status"] != "exited":
-            return False
-        if condition == "SUCCESS" and state["ExitCode"]:
-            raise StartFailure(f"Container {name} exited with {state['ExitCode']}, and another needs its success.")
-        return True
-
     def _running(self) -> None:
         self.task["startedAt"] = ecs._iso()
         self.task["_started"] = time.monotonic()
@@ -183,13 +214,12 @@ class TaskRun:
                 self.task["desiredStatus"] = "STOPPED"
                 self._stop_asked.set()
                 self.drain(self.task)
-                self._finish("Essential container in task exited", "EssentialContainerExited")
+                self._finish(*ESSENTIAL_EXITED)
                 return
             time.sleep(WATCH_SECONDS)
 
     def observe(self) -> bool:
-        """Write down each container's status and health; whether an essential one has exited."""
-        ended = False
+        """Write down each container's status and health; whether an essential one has ended."""
         for name, container in list(self.containers.items()):
             try:
                 container.reload()
@@ -201,10 +231,12 @@ class TaskRun:
                     (state.get("Health") or {}).get("Status", ""), "UNKNOWN"
                 )
             if state["Status"] in ("exited", "dead"):
-                record["lastStatus"], record["exitCode"] = "STOPPED", state["ExitCode"]
-                ended = ended or _named(self.definition, name).get("essential", True)
+                _ended(record, state)
         self.task["healthStatus"] = _overall(self.task["containers"])
-        return ended
+        return any(
+            record["lastStatus"] == "STOPPED" and _named(self.definition, record["name"]).get("essential", True)
+            for record in self.task["containers"]
+        )
 
     def _finish(self, reason: str, code: str) -> None:
         """End what runs, note the exit codes, and take containers and volumes away."""
@@ -215,10 +247,9 @@ class TaskRun:
             self.task["stoppingAt"] = ecs._iso()
             self.task["stoppedReason"], self.task["stopCode"] = reason, code
             _set(self.task, "STOPPING")
-            order = start_order(self.definition["containerDefinitions"])
-            for name in reversed(order):
-                if name in self.containers:
-                    self._end(name, self.containers[name])
+            for layer in reversed(layers(self.definition["containerDefinitions"])):
+                with ThreadPoolExecutor(len(layer)) as together:
+                    list(together.map(self._end, [name for name in layer if name in self.containers]))
             if self.pause:
                 self.pause.remove(force=True, v=True)
             for volume in host.client().volumes.list(filters={"label": f"{TASK_LABEL}={self.id}"}):
@@ -226,44 +257,26 @@ class TaskRun:
             self.task["stoppedAt"] = ecs._iso()
             _set(self.task, "STOPPED")
 
-    def _end(self, name: str, container: Any) -> None:
-        timeout = _named(self.definition, name).get("stopTimeout") or STOP_TIMEOUT_SECONDS
+    def _end(self, name: str) -> None:
+        container, timeout = self.containers[name], _named(self.definition, name).get("stopTimeout")
         record = self._record(name)
         try:
-            container.stop(timeout=timeout)
+            container.stop(timeout=timeout or STOP_TIMEOUT_SECONDS)
             container.reload()
-            record["exitCode"] = container.attrs["State"]["ExitCode"]
+            _ended(record, container.attrs["State"])
             container.remove(force=True, v=True)
         except docker.errors.NotFound:
-            pass  # somebody removed it by hand
-        record["lastStatus"] = "STOPPED"
+            record["lastStatus"] = "STOPPED"  # somebody removed it by hand
 
     def _record(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = next(c for c in self.task["containers"] if c["name"] == name)
         return found
 
 
-def start_order(definitions: list[dict[str, Any]]) -> list[str]:
-    """The names of a task's containers so that each stands behind those that it depends on."""
-    waiting = {d["name"]: {x["containerName"] for x in d.get("dependsOn") or []} for d in definitions}
-    order: list[str] = []
-    while waiting:
-        ready = [name for name, needs in waiting.items() if needs <= set(order)]
-        if not ready:
-            raise StartFailure(f"The containers {', '.join(waiting)} depend on each other or on none that is there.")
-        order.append(ready[0])
-        del waiting[ready[0]]
-    return order
-
-
-def _pull_image(image: str) -> Any:
-    try:
-        name, _, digest = image.partition("@")
-        if digest:
-            return host.client().images.pull(name, tag=digest)
-        return host.client().images.pull(image if ":" in image.rsplit("/", 1)[-1] else f"{image}:latest")
-    except docker.errors.APIError as error:
-        raise StartFailure(f"CannotPullContainerError: {error.explanation}") from None
+def _ended(record: dict[str, Any], state: dict[str, Any]) -> None:
+    record["lastStatus"], record["exitCode"] = "STOPPED", state["ExitCode"]
+    if state.get("OOMKilled") and state["ExitCode"]:
+        record["reason"] = OUT_OF_MEMORY
 
 
 def _overall(containers: list[dict[str, Any]]) -> str:
