@@ -10,8 +10,10 @@ from typing import Any
 
 from app.core.logging import logging_config
 from app.core.metrics_files import forget_process, remove_metrics, share_metrics
+from app.core.settings import get_settings
 
 os.environ.setdefault("WEB_CONCURRENCY", "4")  # the workers read it too
+get_settings()  # what is wrong with them is said here, in one line, and not by each worker with a traceback
 
 bind = "0.0.0.0:8000"
 worker_class = "uvicorn_worker.UvicornWorker"

@@ -11,8 +11,8 @@ from app.api.responses import add_problem_schema
 from app.core.errors import install_error_handlers
 from app.core.logging import configure_logging
 from app.core.request_layer import RequestLayer
-from app.core.resources import lifespan
 from app.core.settings import Settings, get_settings
+from app.resources import OpenOnDemand, lifespan
 
 EXPOSED = ["ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
 
@@ -23,12 +23,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings.log_level, settings.release)
     _start_sentry(settings)
     app = FastAPI(
-        title="Slipway",
-        description="The reference API: users, items, logins and exports.",
+        title=settings.project_name,
+        description="Users, items, logins and exports.",
         version="1.0.0",
         lifespan=lifespan,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.resources = settings, None
+    app.add_middleware(OpenOnDemand)
     app.include_router(health.router)
     for router in v1.ROUTERS:
         app.include_router(router, prefix=v1.PREFIX)

@@ -7,7 +7,7 @@ import os
 
 from fastapi import Depends, FastAPI
 
-from app.core.limiter import rate_limit
+from app.api.limiter import rate_limit
 from app.core.request_layer import RequestLayer
 from app.core.settings import get_settings
 from app.main import create_app

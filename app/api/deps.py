@@ -6,14 +6,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
+from app.api.limiter import login_rate_limit, optional_caller, rate_limit
 from app.core.database import Database, UnitOfWork
-from app.core.limiter import login_rate_limit, optional_caller, rate_limit
 from app.core.logging import request_context
 from app.core.security import Caller, Passwords, Tokens
 from app.core.settings import Settings
 from app.core.store import Store
 from app.jobs.files import Files
 from app.jobs.sender import JobSender
+from app.resources import resources_of
 from app.services.auth import not_authenticated
 
 oauth2 = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
@@ -23,14 +24,12 @@ LOGIN_RATE_LIMIT = [Depends(login_rate_limit)]
 
 async def get_settings(request: Request) -> Settings:
     """The process's settings."""
-    settings: Settings = request.app.state.settings
-    return settings
+    return resources_of(request).settings
 
 
 async def get_database(request: Request) -> Database:
     """The database, for reads."""
-    database: Database = request.app.state.database
-    return database
+    return resources_of(request).database
 
 
 async def get_unit(database: Annotated[Database, Depends(get_database)]) -> AsyncIterator[UnitOfWork]:
@@ -54,32 +53,27 @@ async def get_caller(
 
 async def get_store(request: Request) -> Store:
     """Shared counters and cached answers."""
-    store: Store = request.app.state.store
-    return store
+    return resources_of(request).store
 
 
 async def get_passwords(request: Request) -> Passwords:
     """Hashing."""
-    passwords: Passwords = request.app.state.passwords
-    return passwords
+    return resources_of(request).passwords
 
 
 async def get_tokens(request: Request) -> Tokens:
     """Access tokens."""
-    tokens: Tokens = request.app.state.tokens
-    return tokens
+    return resources_of(request).tokens
 
 
 async def get_jobs(request: Request) -> JobSender:
     """Background jobs."""
-    jobs: JobSender = request.app.state.jobs
-    return jobs
+    return resources_of(request).jobs
 
 
 async def get_files(request: Request) -> Files:
     """Finished exports."""
-    files: Files = request.app.state.files
-    return files
+    return resources_of(request).files
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]

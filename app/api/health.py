@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from app.resources import resources_of
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -15,5 +17,5 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
     """Whether to send requests here: 503 until the database was reached once, and from SIGTERM on."""
-    ready, report = await request.app.state.health.report()
+    ready, report = await resources_of(request).health.report()
     return JSONResponse(report, status_code=200 if ready else 503, headers={"cache-control": "no-store"})

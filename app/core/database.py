@@ -126,7 +126,7 @@ def postgres_arguments(settings: Settings) -> dict[str, Any]:
         # The server gives up first; this is for a server that does not answer at all.
         "command_timeout": settings.database_statement_timeout + 2,
         "server_settings": {
-            "application_name": f"slipway-{settings.release[:40]}",
+            "application_name": f"{settings.slug}-{settings.release}"[:63],  # Postgres cuts at 63 bytes
             "statement_timeout": str(int(settings.database_statement_timeout * 1000)),
             "lock_timeout": str(int(settings.database_lock_timeout * 1000)),
             "idle_in_transaction_session_timeout": "30000",

@@ -9,7 +9,7 @@ from starlette.types import Scope
 if TYPE_CHECKING:
     from app.core.store import Visit
 
-_KEY = "slipway.notes"
+_KEY = "app.notes"
 
 
 @dataclass(slots=True)

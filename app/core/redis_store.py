@@ -36,7 +36,7 @@ class RedisStore:
 
     def __init__(self, settings: Settings) -> None:
         self._redis: Any = connect(settings)  # redis-py's own types mix its sync and async clients
-        self._prefix = settings.redis_key_prefix
+        self._prefix = settings.redis_key_prefix or settings.slug
         self._timeout = settings.redis_timeout
         self._leave_alone_until = 0.0
         self._stale: set[str] = set()  # groups whose invalidation did not reach Redis

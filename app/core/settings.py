@@ -1,19 +1,22 @@
 """Everything that the environment decides, read once: `Settings` is the app's whole contract with infrastructure.
 
-Values come from environment variables, or from `.env` on a laptop. With nothing set at all the app runs on SQLite
-and in memory. Outside `local` there is no default for anything secret or shared, and a missing or weak value stops
-the start with one list of all that is wrong (docs/app.md has the table of variables).
+Values come from environment variables, or from `.env` on a laptop (`.env.example` lists them). With nothing set at
+all the app runs on SQLite and in memory. Outside `local` there is no default for anything secret or shared, and a
+missing or weak value stops the start with one line that says all that is wrong.
 """
 
-import secrets
+import multiprocessing
+import re
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL, make_url
+
+from app.core.embedded import FOLDER, find_folder, prepare, shared_key
 
 MINIMUM_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 for HMAC with SHA-256
 PLACEHOLDERS = ("changeme", "change-me", "secret", "password", "example", "placeholder")
@@ -43,11 +46,15 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # a rejected password must not be printed with the reason
     )
 
+    project_name: str = "App"  # the documentation's title; names in Postgres, Redis and files derive from it
     environment: Environment = Environment.LOCAL
     release: str = "unknown"  # a git hash or an image digest; goes to logs, metrics and Sentry
     log_level: str = "info"
     web_concurrency: int = Field(default=1, ge=1)  # processes of this container that serve requests
     drain_seconds: float = Field(default=0, ge=0)  # how long to serve on after SIGTERM while /readyz says 503
+
+    # Where the embedded default keeps its database and signing key: see app/core/embedded.py.
+    data_dir: Path | None = None
 
     # Database: the parts, or one URL. Times are in seconds.
     database_url: SecretStr | None = None
@@ -74,7 +81,7 @@ class Settings(BaseSettings):
     redis_password: SecretStr | None = None
     redis_tls: bool = False
     redis_ssl_ca: str | None = None
-    redis_key_prefix: str = "slipway"
+    redis_key_prefix: str | None = None  # the project's name, if several apps share one Redis
     redis_timeout: float = 0.25  # a slow Redis must not be slower than the database behind it
 
     # Security. Lifetimes are in seconds.
@@ -115,9 +122,6 @@ class Settings(BaseSettings):
         problems = list(self._problems())
         if problems:
             raise ValueError("; ".join(problems))
-        if self.secret_key is None:
-            # A laptop without settings: tokens are valid until the process ends.
-            self.secret_key = SecretStr(secrets.token_urlsafe(48))
         return self
 
     def _problems(self) -> list[str]:
@@ -132,6 +136,11 @@ class Settings(BaseSettings):
             elif any(word in key.lower() for word in PLACEHOLDERS):
                 found.append("SECRET_KEY is a placeholder")
         if self.environment is Environment.LOCAL:
+            needed = [("DATABASE_URL", self.embedded), ("SECRET_KEY", self.secret_key is None)]
+            missing = [name for name, is_missing in needed if is_missing]
+            if missing and self.data_folder is None:
+                place = self.data_dir or f"{Path.cwd()} and the temporary directory"
+                found.append(f"{place}: not writable; set DATA_DIR to a folder that is, or {' and '.join(missing)}")
             return found
         if self.secret_key is None:
             found.append("SECRET_KEY is missing")
@@ -141,9 +150,24 @@ class Settings(BaseSettings):
             found.append("DATABASE_URL must be Postgres: SQLite is for a laptop")
         if self.database_host is not None and not (self.database_password or self.database_owner_password):
             found.append("DATABASE_PASSWORD is missing")
-        if self.redis_url is None and self.redis_host is None:
+        if not self.on_redis:
             found.append("REDIS_URL (or REDIS_HOST) is missing: processes could not share limits")
         return found
+
+    @property
+    def slug(self) -> str:
+        """The project's name as other names can have it: lower case letters, digits and hyphens."""
+        return re.sub(r"[^a-z0-9]+", "-", self.project_name.lower()).strip("-") or "app"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the embedded one, for no other is named."""
+        return self.database_url is None and self.database_host is None
+
+    @cached_property
+    def data_folder(self) -> Path | None:
+        """The folder of the embedded default; None when there is no place that could be written to."""
+        return find_folder(self.data_dir, self.slug)
 
     @property
     def url(self) -> URL:
@@ -158,7 +182,8 @@ class Settings(BaseSettings):
                 database=self.database_name,
             )
         if self.database_url is None:
-            return make_url(f"sqlite+aiosqlite:///{Path('slipway.db').resolve()}")
+            prepare(self._folder)  # SQLite makes a file, and no folder for it
+            return make_url(f"sqlite+aiosqlite:///{self._folder / self.slug}.db")
         url = make_url(self.database_url.get_secret_value())
         drivers = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
         return url.set(drivername=drivers.get(url.drivername, url.drivername))
@@ -179,13 +204,32 @@ class Settings(BaseSettings):
         return self.url.get_backend_name() == "postgresql"
 
     @property
+    def answers_kept(self) -> int:
+        """Seconds that an answer is cached; 0 where several processes have no Redis: none would see what another has
+        changed. A parent is uvicorn's, which tells its workers in no other way that they are several."""
+        alone = self.web_concurrency == 1 and multiprocessing.parent_process() is None
+        return self.cache_ttl if alone or self.on_redis else 0
+
+    @property
+    def on_redis(self) -> bool:
+        """Whether counters and cached answers are in Redis; otherwise each process has its own."""
+        return self.redis_url is not None or self.redis_host is not None
+
+    @property
     def signing_key(self) -> str:
-        """The key that signs access tokens."""
-        assert self.secret_key is not None  # noqa: S101 - the validator above set it
-        return self.secret_key.get_secret_value()
+        """The key that signs access tokens: SECRET_KEY, or on a laptop without one the data folder's."""
+        return self.secret_key.get_secret_value() if self.secret_key else shared_key(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self.data_folder or Path(FOLDER)  # None is refused above, where the folder is needed
 
 
 @lru_cache
 def get_settings() -> Settings:
-    """The process's settings."""
-    return Settings()
+    """The process's settings. Wrong ones end the process with one line: a traceback would tell an operator less."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}".removeprefix(": ") for e in error.errors()]
+        raise SystemExit("The app cannot start: " + "; ".join(w.removeprefix("Value error, ") for w in found)) from None

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from app.core.cache import matches, private_group
+from app.api.cache import matches, private_group
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller

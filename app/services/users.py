@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from app.core.cache import private_group, public_group
+from app.api.cache import private_group, public_group
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller, Passwords

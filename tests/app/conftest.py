@@ -135,7 +135,7 @@ async def make_admin(app: FastAPI, user: User) -> None:
 
     from app.models import User as Row
 
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(is_admin=True))
     user.tokens = (await login(user.api, user.email)).json()
 

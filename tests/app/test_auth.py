@@ -57,10 +57,10 @@ async def test_a_bcrypt_hash_is_accepted_and_replaced(running: Running) -> None:
     app = await running.app()
     user = await register(await running.client(app))
     old = BcryptHasher().hash(PASSWORD)
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(password_hash=old))
     assert (await login(user.api, user.email)).status_code == 200
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         new = await unit.session.scalar(select(Row.password_hash).where(Row.id == uuid.UUID(user.id)))
     assert new.startswith("$argon2id$")
 
@@ -122,7 +122,7 @@ async def test_logout_ends_the_login(api: httpx.AsyncClient, user: User) -> None
 async def test_a_deactivated_account_cannot_refresh(running: Running) -> None:
     app = await running.app()
     user = await register(await running.client(app))
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(is_active=False))
     assert (await refresh(user.api, user.tokens["refresh_token"])).status_code == 401
 
@@ -130,7 +130,7 @@ async def test_a_deactivated_account_cannot_refresh(running: Running) -> None:
 async def test_a_password_that_bcrypt_cannot_take_is_wrong_and_no_error(running: Running) -> None:
     app = await running.app()
     user = await register(await running.client(app))
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         hashed = BcryptHasher(rounds=4).hash("short")
         await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(password_hash=hashed))
     assert (await login(user.api, user.email, "x" * 100)).status_code == 401

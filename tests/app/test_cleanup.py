@@ -81,8 +81,8 @@ async def world(running: Running) -> World:
     app = await running.app()
     user = await register(await running.client(app))
     now = utc_now()
-    await clean_up(app.state.database, now)  # other tests' rows, which are in the same database
-    return World(running, app.state.database, user, now)
+    await clean_up(app.state.resources.database, now)  # other tests' rows, which are in the same database
+    return World(running, app.state.resources.database, user, now)
 
 
 async def test_expired_refresh_tokens_go_and_those_that_can_be_used_stay(world: World) -> None:

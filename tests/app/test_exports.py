@@ -60,7 +60,7 @@ class Broken(DatabaseFiles):
 async def _pending(running: Running) -> tuple[object, User, uuid.UUID]:
     app = await running.app()
     user = await register(await running.client(app))
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         export = Export(owner_id=uuid.UUID(user.id))
         unit.session.add(export)
     return app, user, export.id
@@ -68,7 +68,7 @@ async def _pending(running: Running) -> tuple[object, User, uuid.UUID]:
 
 async def test_a_failing_job_can_be_tried_again_and_is_failed_after_the_last_try(running: Running) -> None:
     app, user, id = await _pending(running)
-    database = app.state.database  # type: ignore[attr-defined]
+    database = app.state.resources.database  # type: ignore[attr-defined]
     for final, status in ((False, "pending"), (True, "failed")):
         with pytest.raises(OSError, match="no space"):
             await run_export(database, Broken(database), id, final=final)
@@ -80,7 +80,7 @@ async def test_a_failing_job_can_be_tried_again_and_is_failed_after_the_last_try
 
 async def test_a_job_that_is_delivered_twice_at_once_runs_once(running: Running) -> None:
     app, _, id = await _pending(running)
-    database = app.state.database  # type: ignore[attr-defined]
+    database = app.state.resources.database  # type: ignore[attr-defined]
     await asyncio.gather(*(run_export(database, DatabaseFiles(database), id) for _ in range(5)))
     async with database.unit() as unit:
         assert await unit.session.scalar(select(Export.attempts).where(Export.id == id)) == 1
@@ -88,7 +88,7 @@ async def test_a_job_that_is_delivered_twice_at_once_runs_once(running: Running)
 
 async def test_a_job_that_the_queue_lost_is_sent_again(running: Running) -> None:
     app, user, id = await _pending(running)
-    async with app.state.database.unit() as unit:  # type: ignore[attr-defined]
+    async with app.state.resources.database.unit() as unit:  # type: ignore[attr-defined]
         old = utc_now() - timedelta(minutes=5)
         await unit.session.execute(update(Export).where(Export.id == id).values(sent_at=old))
     assert (await done(user, f"/items/exports/{id}"))["status"] == "done"
@@ -100,13 +100,13 @@ async def test_jobs_are_sent_after_the_commit_only(running: Running) -> None:
 
     class Recorder:
         async def export(self, export_id: uuid.UUID) -> None:
-            rows = await app.state.database.reader.rows(select(Export.id).where(Export.id == export_id))  # type: ignore[attr-defined]
+            rows = await app.state.resources.database.reader.rows(select(Export.id).where(Export.id == export_id))  # type: ignore[attr-defined]
             assert rows, "a worker would not find it yet"
             sent.append(export_id)
 
     from app.services import exports
 
-    async with app.state.database.unit() as unit:  # type: ignore[attr-defined]
+    async with app.state.resources.database.unit() as unit:  # type: ignore[attr-defined]
         caller = Caller(uuid.UUID(user.id), 1, is_admin=False)
         await exports.start(unit, caller=caller, jobs=Recorder())  # type: ignore[arg-type]
         assert sent == []

@@ -150,14 +150,14 @@ async def test_a_stampede_asks_the_database_once(running: Running) -> None:
         if "FROM items" in statement:
             asked.append(statement)
 
-    event.listen(app.state.database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(app.state.resources.database.engine.sync_engine, "before_cursor_execute", note)
     answers = await asyncio.gather(*(user.get(f"/items/{item['id']}") for _ in range(30)))
     assert {answer.status_code for answer in answers} == {200}
     assert len(asked) == 1
 
 
 async def test_an_answer_that_was_computed_before_a_change_is_not_kept(running: Running) -> None:
-    store: Store = (await running.app()).state.store
+    store: Store = (await running.app()).state.resources.store
     key = CacheKey("user:race", "entry")
     lease = await store.claim(key)
     assert isinstance(lease, Lease)

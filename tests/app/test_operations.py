@@ -127,7 +127,7 @@ async def test_readiness_names_each_dependency_and_fails_while_draining(running:
     assert answer.status_code == 200
     assert answer.json()["dependencies"]["database"]["status"] == "up"
     assert answer.json()["dependencies"]["database"]["latency_ms"] >= 0
-    app.state.health.draining = True
+    app.state.resources.health.draining = True
     assert (await api.get("/readyz")).status_code == 503
     assert (await api.get("/livez")).status_code == 200
 
@@ -265,7 +265,7 @@ async def test_an_action_that_fails_after_the_commit_does_not_undo_it(
         ran.append(1)
 
     logging.getLogger("app.database").addHandler(caplog.handler)
-    async with app.state.database.unit() as unit:
+    async with app.state.resources.database.unit() as unit:
         unit.after_commit(fails)
         unit.after_commit(runs)
     assert ran == [1]
@@ -279,7 +279,7 @@ async def test_a_broken_statement_is_an_error_of_the_app_and_not_an_outage(runni
 
     @app.get("/broken")
     async def broken() -> None:
-        await app.state.database.reader.rows(text("SELECT nothing FROM nowhere"))
+        await app.state.resources.database.reader.rows(text("SELECT nothing FROM nowhere"))
 
     assert (await (await running.client(app)).get("/broken")).status_code == 500
 

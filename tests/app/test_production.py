@@ -49,22 +49,20 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class Gunicorn:
-    """gunicorn with the app's own configuration, on a port of the test's."""
+    """gunicorn with the app's own configuration, on a port of the test's; without `workers` with nothing set."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(self, folder: Path, workers: int | None) -> None:
         self.port, self.metrics_port, self.log = free_port(), free_port(), folder / "gunicorn.log"
         command = [sys.executable, "-m", "gunicorn", "-c", "app/gunicorn.conf.py", "app.main:app"]
+        variables = {"DATA_DIR": str(folder), "METRICS_PORT": str(self.metrics_port)}
+        if workers is not None:
+            variables |= {"DATABASE_URL": f"sqlite:///{folder}/app.db", "WEB_CONCURRENCY": str(workers)}
+        known = environment(**variables)
+        if workers is None:
+            del known["SECRET_KEY"]
         with self.log.open("w") as out:
             self.process = subprocess.Popen(
-                [*command, "--bind", f"127.0.0.1:{self.port}"],
-                cwd=ROOT,
-                env=environment(
-                    DATABASE_URL=f"sqlite:///{folder}/app.db",
-                    WEB_CONCURRENCY=str(workers),
-                    METRICS_PORT=str(self.metrics_port),
-                ),
-                stdout=out,
-                stderr=out,
+                [*command, "--bind", f"127.0.0.1:{self.port}"], cwd=ROOT, env=known, stdout=out, stderr=out
             )
         eventually(lambda: self.get("/readyz")[0] == 200)
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import Header, Query, Request, Response
 
+from app.api.cache import cached
 from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, StoreDep, UnitDep
 from app.api.responses import errors
 from app.api.router import Router
-from app.core.cache import cached
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services import items
 

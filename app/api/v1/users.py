@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
+from app.api.cache import answer, cached, pack
 from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, PasswordsDep, StoreDep, UnitDep
 from app.api.responses import errors
 from app.api.router import Router
-from app.core.cache import answer, cached, pack
 from app.schemas.user import PasswordChange, UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
 from app.services import users
 

@@ -18,6 +18,7 @@ from app.core import metrics
 from app.core.notes import notes_of
 from app.core.security import Caller
 from app.core.store import CacheKey, Lease, Store, StoreUnavailableError
+from app.resources import resources_of
 
 log = logging.getLogger("app.cache")
 WAIT_SECONDS = 0.02  # between looks at an answer that another request is computing
@@ -58,11 +59,11 @@ def cached(group: str | None = None) -> Callable[[Endpoint], Endpoint]:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             request: Request = kwargs["request"]
             key = cache_key(request, kwargs.get("caller"), group)
-            ttl = request.app.state.settings.cache_ttl
+            ttl = resources_of(request).settings.answers_kept
             if key is None or ttl == 0:
                 metrics.CACHE.labels("bypass").inc()
                 return answer(request, pack(await endpoint(*args, **kwargs)))
-            store: Store = request.app.state.store
+            store: Store = resources_of(request).store
             try:
                 found = await _look_up(request, store, key)
             except StoreUnavailableError:

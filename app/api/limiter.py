@@ -10,12 +10,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.cache import cache_key
 from app.core import metrics
-from app.core.cache import cache_key
 from app.core.errors import Problem
 from app.core.notes import notes_of
 from app.core.security import Caller
 from app.core.store import CacheKey, StoreUnavailableError, Window
+from app.resources import resources_of
 
 PERIOD_SECONDS = 60
 
@@ -23,7 +24,7 @@ PERIOD_SECONDS = 60
 async def _check(request: Request, window: Window, limit: int, key: CacheKey | None) -> None:
     notes = notes_of(request)
     try:
-        visit = await request.app.state.store.visit(window, key)
+        visit = await resources_of(request).store.visit(window, key)
     except StoreUnavailableError:
         metrics.LIMITER.labels("unavailable").inc()
         return
@@ -44,7 +45,7 @@ async def _check(request: Request, window: Window, limit: int, key: CacheKey | N
 async def optional_caller(request: Request) -> Caller | None:
     """Who the request's token speaks for, without asking for one. The signature alone is looked at."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return request.app.state.tokens.read(token) if scheme.lower() == "bearer" and token else None
+    return resources_of(request).tokens.read(token) if scheme.lower() == "bearer" and token else None
 
 
 async def rate_limit(request: Request, caller: Annotated[Caller | None, Depends(optional_caller)]) -> None:
@@ -54,13 +55,13 @@ async def rate_limit(request: Request, caller: Annotated[Caller | None, Depends(
     if getattr(endpoint, "__is_cached__", False):
         key = cache_key(request, caller, getattr(endpoint, "__cache_group__", None))
     who = f"user:{caller.user_id}" if caller else f"address:{_address(request)}"
-    await _check(request, Window(who, PERIOD_SECONDS), request.app.state.settings.rate_limit_per_minute, key)
+    await _check(request, Window(who, PERIOD_SECONDS), resources_of(request).settings.rate_limit_per_minute, key)
 
 
 async def login_rate_limit(request: Request) -> None:
     """The limit of requests that try a password or a refresh token, by address."""
     window = Window(f"login:{_address(request)}", PERIOD_SECONDS)
-    await _check(request, window, request.app.state.settings.login_rate_limit_per_minute, None)
+    await _check(request, window, resources_of(request).settings.login_rate_limit_per_minute, None)
 
 
 def _address(request: Request) -> str:
