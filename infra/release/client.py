@@ -1,14 +1,169 @@
-"""AWS for the hooks, which run in the program's process: the account and region that the stack is in."""
+"""AWS for the release: with the account, region, keys, roles and endpoints of the stack's own provider.
+
+Whatever profile or account the shell has that `up` is started from, what is checked and migrated is in the account that
+the resources are in.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import boto3
-import pulumi
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import ProfileNotFound
+
+from infra.errors import SlipwayError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOCAL_ACCOUNT = "000000000000"
+"""The account of the AWS on this machine; AWS gives it to nobody."""
+UNITS = {"h": "hours", "m": "minutes", "s": "seconds"}
 
 
-def session() -> Any:
-    """As the provider has them: `aws:region` and `aws:profile`, whatever this machine's own default is."""
-    config = pulumi.Config("aws")
-    return boto3.Session(region_name=config.get("region"), profile_name=config.get("profile"))
+class Clients(Protocol):
+    """Whatever makes boto3 clients of one account and region."""
+
+    def client(self, service: str) -> Any:
+        """A client of a service."""
+        ...
+
+
+@dataclass(frozen=True)
+class Aws:
+    """Clients of one account and region."""
+
+    session: Any
+    """A boto3 session."""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Service -> URL, where the provider has another than AWS's."""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """A client of a service."""
+        config = Config(retries={"mode": "standard", "max_attempts": 5}, proxies=dict(self.proxies) or None)
+        return self.session.client(service, endpoint_url=self.endpoints.get(service), config=config)
+
+    @cached_property
+    def account(self) -> str:
+        """The account that these credentials belong to."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    def of(self, arn: str) -> Aws:
+        """Itself, after looking that it is where `arn` is.
+
+        Raises `SlipwayError` when its account or its region is another one.
+        """
+        _, _, _, region, account, *_ = arn.split(":")
+        if account == LOCAL_ACCOUNT:
+            url = self.client("ecs").meta.endpoint_url
+            if urlsplit(url).hostname not in LOOPBACK:
+                raise SlipwayError(
+                    f"This stack is in the AWS of this machine, and these calls would go to {url}.",
+                    "Unset the AWS_* variables of your shell that say so.",
+                )
+        if self.account != account:
+            raise SlipwayError(
+                f"The stack is in the account {account}, and these credentials are of {self.account}.",
+                "Give the stack's own: aws:profile, aws:assumeRoles, or the variables AWS_*.",
+            )
+        if self.session.region_name != region:
+            raise SlipwayError(
+                f"The stack is in {region}, and the release would look in {self.session.region_name}.",
+                f"pulumi config set aws:region {region}",
+            )
+        return self
+
+
+def session() -> Aws:
+    """Of the stack whose program runs: with its configuration `aws:*`."""
+    from pulumi.runtime.config import CONFIG
+
+    return configured({key[4:]: value for key, value in CONFIG.get().items() if key.startswith("aws:")})
+
+
+def configured(given: Mapping[str, Any]) -> Aws:
+    """As the provider's configuration says it: its keys without `aws:`, lists and maps as themselves or as JSON.
+
+    What it leaves out is looked for where boto3 and the provider both look: environment, shared files, the host's role.
+    """
+    config = {key: _parsed(value) for key, value in given.items()}
+    source = botocore.session.Session(profile=config.get("profile"))
+    for key, variable in (("sharedConfigFiles", "config_file"), ("sharedCredentialsFiles", "credentials_file")):
+        if config.get(key):
+            source.set_config_variable(variable, config[key][0])
+    try:
+        source.get_scoped_config()
+    except ProfileNotFound as error:
+        raise SlipwayError(
+            f"{error}.", "Make it (aws configure --profile NAME), or change aws:profile or AWS_PROFILE."
+        ) from None
+    if config.get("customCaBundle"):
+        source.set_config_variable("ca_bundle", config["customCaBundle"])
+    if config.get("region"):
+        source.set_config_variable("region", config["region"])
+    if config.get("accessKey"):
+        source.set_credentials(config["accessKey"], config.get("secretKey", ""), config.get("token"))
+    endpoints = {service: url for each in config.get("endpoints") or [] for service, url in each.items()}
+    proxies = {scheme: config[key] for scheme, key in (("http", "httpProxy"), ("https", "httpsProxy")) if key in config}
+    roles = config.get("assumeRoles") or [role for role in (config.get("assumeRole"),) if role]
+    for role in roles:
+        source = _assumed(source, role, endpoints.get("sts"))
+    return Aws(boto3.Session(botocore_session=source), endpoints, proxies)
+
+
+def _assumed(source: Any, role: Mapping[str, Any], endpoint: str | None) -> Any:
+    """A session in a role; its credentials are renewed when they run out."""
+    names = {
+        "sessionName": "RoleSessionName",
+        "externalId": "ExternalId",
+        "policy": "Policy",
+        "sourceIdentity": "SourceIdentity",
+    }
+    more: dict[str, Any] = {theirs: role[ours] for ours, theirs in names.items() if role.get(ours)}
+    if role.get("duration"):
+        more["DurationSeconds"] = seconds(role["duration"])
+    if role.get("policyArns"):
+        more["PolicyArns"] = [{"arn": arn} for arn in role["policyArns"]]
+    if role.get("tags"):
+        more["Tags"] = [{"Key": key, "Value": value} for key, value in role["tags"].items()]
+    if role.get("transitiveTagKeys"):
+        more["TransitiveTagKeys"] = role["transitiveTagKeys"]
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=lambda service, **given: source.create_client(service, endpoint_url=endpoint, **given),
+        source_credentials=source.get_credentials(),
+        role_arn=role["roleArn"],
+        extra_args=more,
+    )
+    assumed = botocore.session.Session()
+    assumed.set_config_variable("region", source.get_config_variable("region"))
+    # botocore's own way to a role from keys that are not in a file: it has no public one.
+    vars(assumed)["_credentials"] = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    return assumed
+
+
+def seconds(duration: str) -> int:
+    """The seconds of a duration as the provider writes one: `1h30m`."""
+    found, number = timedelta(), ""
+    for letter in duration:
+        if letter.isdigit():
+            number += letter
+        elif letter in UNITS and number:
+            found, number = found + timedelta(**{UNITS[letter]: int(number)}), ""
+        else:
+            raise SlipwayError(f"aws:assumeRoles: {duration!r} is no duration.", "Write it as 1h, 30m or 1h30m.")
+    return int(found.total_seconds())
+
+
+def _parsed(value: Any) -> Any:
+    """Pulumi hands lists and maps to a program as JSON."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        return json.loads(value)
+    return value

@@ -16,6 +16,7 @@ import docker
 from infra.local.base_images import ensure_base
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 from infra.local.emulator import process
+from infra.release.client import Aws, configured
 from tests.local.engine_stack import Stack
 
 BASE_IMAGE = "python:3.11-slim"
@@ -74,6 +75,22 @@ def stack(emulator: process.Emulator, tmp_path: Path, monkeypatch: pytest.Monkey
     stack = Stack(tmp_path)
     yield stack
     stack.run("destroy", "--yes", "--skip-preview", "--stack", "probe")
+
+
+@pytest.fixture(scope="module")
+def local(emulator: process.Emulator) -> Aws:
+    """The same, as the release has it."""
+    return configured({"region": "us-east-1", "accessKey": "test", "secretKey": "test"})
+
+
+@pytest.fixture
+def site(aws: Callable[[str], Any], emulator: process.Emulator) -> Iterator[Any]:
+    """A load balancer of the test's own; its service is removed at the end."""
+    from tests.local.site import Site
+
+    site = Site(aws, emulator)
+    yield site
+    site.remove()
 
 
 def until(done: Callable[[], Any], seconds: float = 60) -> Any:

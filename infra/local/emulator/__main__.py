@@ -65,6 +65,7 @@ def main() -> None:
     from ministack.app import app
 
     from infra.local.emulator import cleanup, services
+    from infra.local.emulator.alb.websocket import through_balancers
 
     services.install()
     config = Config()
@@ -81,7 +82,7 @@ def main() -> None:
         async def trigger() -> None:
             await ended.wait()
 
-        await serve(app, config, shutdown_trigger=trigger)
+        await serve(through_balancers(app), config, shutdown_trigger=trigger)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())

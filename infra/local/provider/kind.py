@@ -57,6 +57,11 @@ class Context:
         """The local AWS's port: load balancers and the registry answer on it."""
         return urlsplit(endpoint()).port or 80
 
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while; raises `Cancelled` when interrupted."""
+        if self.cancelled.wait(seconds):
+            raise Cancelled("interrupted")
+
     def wait(self, done: Callable[[], bool], seconds: float, what: str, interval: float = 0.3) -> None:
         """Ask until `done`; raises `Cancelled` when interrupted and `TimeoutError` when it takes too long."""
         waited = 0.0

@@ -25,6 +25,10 @@ Key = tuple[str, str, int]
 """Target group ARN, address, port."""
 
 
+Trouble = tuple[str, str]
+"""AWS's code of why a check failed, and its description."""
+
+
 @dataclass
 class Target:
     """One registered target and what its checks said."""
@@ -34,19 +38,20 @@ class Target:
     successes: int = 0
     failures: int = 0
     due: float = 0.0
-    running: Future[str] | None = None
+    description: str = "Target registration is in progress"
+    running: Future[Trouble | None] | None = None
     since: float = field(default_factory=time.monotonic)
 
-    def record(self, trouble: str, healthy_threshold: int, unhealthy_threshold: int) -> None:
-        """Count one check; `trouble` is empty when it succeeded."""
+    def record(self, trouble: Trouble | None, healthy_threshold: int, unhealthy_threshold: int) -> None:
+        """Count one check; no `trouble`: it succeeded."""
         if trouble:
             self.failures, self.successes = self.failures + 1, 0
             if self.failures >= unhealthy_threshold:
-                self.state, self.reason = "unhealthy", trouble
+                self.state, (self.reason, self.description) = "unhealthy", trouble
         else:
             self.successes, self.failures = self.successes + 1, 0
             if self.state == "initial" or self.successes >= healthy_threshold:
-                self.state, self.reason = "healthy", ""
+                self.state, self.reason, self.description = "healthy", "", ""
 
 
 class Checker:
@@ -68,6 +73,11 @@ class Checker:
         if key in self.targets:
             return self.targets[key].state
         return "draining" if key in self.draining else "unused"
+
+    def description(self, group: str, address: str, port: int) -> str:
+        """Why the target is not healthy; empty when it is."""
+        target = self.targets.get((group, address, port))
+        return target.description if target else ""
 
     def healthy(self, group: str, address: str, port: int) -> bool:
         """Whether the load balancer would send a request there; always so without health checks."""
@@ -104,7 +114,7 @@ class Checker:
                 if _checked(group):
                     self._check(key, target, group, now)
                 else:
-                    target.state, target.reason = "healthy", ""
+                    target.state, target.reason, target.description = "healthy", "", ""
         for key in set(self.targets) - live:
             self.drain(*key)
 
@@ -121,8 +131,8 @@ class Checker:
             target.running = self._pool.submit(probe, key[1], key[2], group)
 
 
-def probe(address: str, port: int, group: dict[str, Any]) -> str:
-    """Send one health check, and return AWS's code of why it failed; empty when it succeeded."""
+def probe(address: str, port: int, group: dict[str, Any]) -> Trouble | None:
+    """Send one health check, and return why it failed; None when it succeeded."""
     chosen = group.get("HealthCheckPort", "traffic-port")
     number = port if chosen == "traffic-port" else int(chosen)
     connection = http.client.HTTPConnection(address, number, timeout=group["HealthCheckTimeoutSeconds"])
@@ -130,13 +140,15 @@ def probe(address: str, port: int, group: dict[str, Any]) -> str:
         connection.request("GET", group["HealthCheckPath"], headers={"User-Agent": "ELB-HealthChecker/2.0"})
         status = connection.getresponse().status
     except TimeoutError:
-        return "Target.Timeout"
+        return "Target.Timeout", "Request timed out"
     except (OSError, http.client.HTTPException):
-        return "Target.FailedHealthChecks"
+        return "Target.FailedHealthChecks", "Health checks failed"
     finally:
         connection.close()
     matcher = (group.get("Matcher") or {}).get("HttpCode", "200")
-    return "" if _matches(status, matcher) else "Target.ResponseCodeMismatch"
+    if _matches(status, matcher):
+        return None
+    return "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]"
 
 
 def _matches(status: int, matcher: str) -> bool:

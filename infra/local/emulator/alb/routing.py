@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -14,7 +17,40 @@ from ministack.services import alb, route53
 from infra.local.emulator.alb.health import checker, registered
 
 Response = tuple[int, dict[str, str], bytes]
+PREFIX = "/_alb/"
+"""Before a load balancer's name in a path: ministack's other way to address one."""
 _turn = itertools.count()
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a request goes, and the headers that it gets there."""
+
+    address: str
+    port: int
+    headers: dict[str, str]
+
+
+_chosen: ContextVar[list[Target] | None] = ContextVar("chosen", default=None)
+
+
+@contextlib.contextmanager
+def choosing() -> Iterator[list[Target]]:
+    """In its block a request is not sent: the list gets the target that it would have gone to."""
+    chosen: list[Target] = []
+    token = _chosen.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _chosen.reset(token)
+
+
+def balancer_of(host: str, path: str) -> Any:
+    """The load balancer that a request's host, or its path, names; None where there is none."""
+    if not gateway._is_potential_alb_request(host, path):
+        return None
+    named = alb._find_lb_by_name(path.removeprefix(PREFIX).split("/")[0]) if path.startswith(PREFIX) else None
+    return named or alb.find_lb_for_host(host)
 
 
 def install() -> None:
@@ -55,6 +91,10 @@ def _forwarder(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitab
         if not targets:
             return 503, {"Content-Type": "text/plain"}, b"503 Service Temporarily Unavailable"
         address, port = targets[next(_turn) % len(targets)]
+        chosen = _chosen.get()
+        if chosen is not None:
+            chosen.append(Target(address, port, headers))
+            return 101, {}, b""
         target = {"Id": address, "Port": port}
         return await alb._proxy_http_target(target, group, method, raw_path or path, headers, body, query, raw_query)
 
@@ -81,7 +121,9 @@ def _health_xml(arn: str, address: str, port: int) -> str:
     state = checker.state(arn, address, port)
     target = checker.targets.get((arn, address, port))
     reason = {"draining": "Target.DeregistrationInProgress"}.get(state) or (target.reason if target else "")
-    told = f"<Reason>{reason}</Reason>" if reason and state != "healthy" else ""
+    leaving = "Target deregistration is in progress" if state == "draining" else ""
+    description = leaving or checker.description(arn, address, port)
+    told = f"<Reason>{reason}</Reason><Description>{escape(description)}</Description>" if reason else ""
     return (
         f"<member><Target><Id>{escape(address)}</Id><Port>{port}</Port></Target>"
         f"<HealthCheckPort>{port}</HealthCheckPort>"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ministack.services import ecs
 
-from infra.local.emulator.ecs import scheduler, tasks
+from infra.local.emulator.ecs import history, scheduler, tasks
 from infra.local.emulator.ecs.containers import unsupported
 from infra.local.emulator.ecs.dependencies import refused
 
@@ -17,10 +18,16 @@ def install() -> None:
     ecs._reconcile_service_tasks = scheduler.reconcile
     ecs._ensure_ecs_reaper_thread = lambda: None
     ecs._maybe_mark_stopped = lambda *_: None
+    ecs._ts_to_epoch = _precise
     replaced = {
         "StopTask": _stop_task,
         "DeleteService": _delete_service,
         "RegisterTaskDefinition": _register_task_definition,
+        "UpdateService": _update_service,
+        "ListServiceDeployments": history.list_deployments,
+        "DescribeServiceDeployments": history.describe_deployments,
+        "DescribeServiceRevisions": history.describe_revisions,
+        "StopServiceDeployment": _stop_service_deployment,
     }
     ecs._ACTION_MAP.update(replaced)
     scheduler.start()
@@ -42,6 +49,40 @@ def _register_task_definition(data: dict[str, Any]) -> Any:
     return _ministack_register(data)
 
 
+_ministack_update = ecs._update_service
+
+
+def _update_service(data: dict[str, Any]) -> Any:
+    """A change of the network or the load balancers is a new deployment too, of the same task definition."""
+    service = _service(data)
+    if service and history.changed(service, data):
+        data = data | {"forceNewDeployment": True}
+    return _ministack_update(data)
+
+
+def _stop_service_deployment(data: dict[str, Any]) -> Any:
+    """Go back to the last revision that completed; ECS offers no other way to stop a rollout."""
+    arn = data.get("serviceDeploymentArn", "")
+    for service in list(ecs._services.values()):
+        record = history.current(service)
+        if record and record["serviceDeploymentArn"] == arn and record["status"] in history.UNDER_WAY:
+            scheduler.roll_back(service, "Service deployment rollback requested by user.")
+            return ecs.json_response({"serviceDeploymentArn": arn})
+    return _error("ServiceDeploymentNotFoundException", "No such service deployment is under way.")
+
+
+def _precise(value: Any) -> Any:
+    """ministack's times are cut to whole seconds, and AWS's are not: their order would be lost."""
+    return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else value
+
+
+def _service(data: dict[str, Any]) -> dict[str, Any] | None:
+    cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+    name, _ = ecs._resolve_service_ref(data.get("service", "")) or ("", None)
+    found: dict[str, Any] | None = ecs._services.get(f"{cluster}/{name}")
+    return found
+
+
 def _stop_task(data: dict[str, Any]) -> Any:
     cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
     task = ecs._resolve_task(data.get("task", ""), cluster)
@@ -55,9 +96,7 @@ def _stop_task(data: dict[str, Any]) -> Any:
 
 def _delete_service(data: dict[str, Any]) -> Any:
     """AWS answers at once with a service that drains; it is INACTIVE when its last task has stopped."""
-    cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
-    name, _ = ecs._resolve_service_ref(data.get("service", "")) or ("", None)
-    service = ecs._services.get(f"{cluster}/{name}")
+    service = _service(data)
     if not service or service["status"] == "INACTIVE":
         return _error("ServiceNotFoundException", "Service not found.")
     if service.get("desiredCount", 0) > 0 and not data.get("force"):

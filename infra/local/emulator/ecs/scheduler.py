@@ -17,6 +17,7 @@ from ministack.core.responses import request_scope
 from ministack.services import alb, ecs
 
 from infra.local.emulator.alb.health import checker, deregistration_delay
+from infra.local.emulator.ecs import breaker, history
 from infra.local.emulator.ecs.tasks import Task, runs
 
 log = logging.getLogger("slipway.ecs")
@@ -63,13 +64,15 @@ def tick(cluster: str, service: Service) -> None:
         primary = service["deployments"][0]
         _count_failures(service, primary, tasks)
         _replace_unhealthy(service, live)
-        if primary["rolloutState"] == "IN_PROGRESS" and _broken(service, primary):
-            _break_circuit(service, primary)
+        trouble = breaker.broken(service, primary) if primary["rolloutState"] == "IN_PROGRESS" else ""
+        if trouble and not primary.get("_completed"):
+            breaker.fail(service, primary, trouble, _event)
             primary = service["deployments"][0]
         _start_new(cluster, service, primary)
         _stop_old(service, primary)
         _count(cluster, service)
         _complete(service, primary)
+        breaker.observe(service, primary)
 
 
 def tasks_of(service: Service) -> list[Task]:
@@ -100,11 +103,16 @@ def healthy(service: Service, task: Task) -> bool:
 def _register(service: Service, task: Task) -> None:
     if task.get("_registered") or task["lastStatus"] != "RUNNING":
         return
+    history.note_images(service, task, _deployment(service, task))
     run = runs[task["taskArn"]]
     run.drain = lambda ended: _deregister(service, ended)
     for arn, address, port in _targets(service, task):
         alb.set_targets_for_group(arn, [(address, port)])
     task["_registered"] = True
+
+
+def _deployment(service: Service, task: Task) -> Deployment:
+    return next((d for d in service["deployments"] if d["id"] == task.get("_deployment_id")), {})
 
 
 def _deregister(service: Service, task: Task) -> float:
@@ -154,35 +162,11 @@ def _replace_unhealthy(service: Service, live: list[Task]) -> None:
         elif time.monotonic() - task["_started"] > grace:
             for arn, address, port in _targets(service, task):
                 if checker.state(arn, address, port) == "unhealthy":
+                    told = f"(port {port}) is unhealthy in (target-group {arn})"
+                    _event(service, f"{told} due to (reason {checker.description(arn, address, port)})")
                     reason = f"Task failed ELB health checks in (target-group {arn})"
                     _stop(task, reason, "TaskFailedHealthChecks")
                     break
-
-
-def _broken(service: Service, primary: Deployment) -> bool:
-    """ECS's threshold: half of the desired count, at least 3 and at most 200 failures in a row."""
-    breaker = (service["deploymentConfiguration"] or {}).get("deploymentCircuitBreaker") or {}
-    threshold = min(200, max(3, math.ceil(service["desiredCount"] / 2)))
-    return bool(breaker.get("enable")) and primary.get("_row", 0) >= threshold
-
-
-def _break_circuit(service: Service, primary: Deployment) -> None:
-    breaker = service["deploymentConfiguration"]["deploymentCircuitBreaker"]
-    primary["rolloutState"] = "FAILED"
-    primary["rolloutStateReason"] = "ECS deployment circuit breaker: tasks failed to start."
-    _event(service, f"deployment {primary['id']} deployment failed: tasks failed to start.")
-    good = next((d for d in service["deployments"][1:] if d.get("_completed")), None)
-    if not (breaker.get("rollback") and good):
-        return
-    primary["status"], good["status"] = "ACTIVE", "PRIMARY"
-    good["rolloutState"] = "IN_PROGRESS"
-    good["rolloutStateReason"] = f"ECS deployment circuit breaker: rolling back to deploymentId {good['id']}."
-    good["desiredCount"] = service["desiredCount"]
-    good["_row"] = 0
-    service["taskDefinition"] = good["taskDefinition"]
-    service["deployments"].remove(good)
-    service["deployments"].insert(0, good)
-    _event(service, f"rolling back to deployment {good['id']}.")
 
 
 def _start_new(cluster: str, service: Service, primary: Deployment) -> None:
@@ -241,6 +225,10 @@ def _complete(service: Service, primary: Deployment) -> None:
     if not steady or primary["rolloutState"] == "FAILED":
         return
     if primary["rolloutState"] == "IN_PROGRESS":
+        if not primary.get("_completed") and not breaker.baked(service, primary):
+            return
+        rolled_back = (history.current(service) or {}).get("status") == "ROLLBACK_IN_PROGRESS"
+        history.finish(service, "ROLLBACK_SUCCESSFUL" if rolled_back else "SUCCESSFUL")
         primary["rolloutState"] = "COMPLETED"
         primary["rolloutStateReason"] = f"ECS deployment {primary['id']} completed."
         primary["_completed"] = True
@@ -255,6 +243,9 @@ def _count(cluster: str, service: Service) -> None:
         mine = [t for t in tasks if t.get("_deployment_id") == deployment["id"]]
         deployment["runningCount"] = sum(t["lastStatus"] == "RUNNING" for t in mine)
         deployment["pendingCount"] = sum(t["lastStatus"] in ("PROVISIONING", "PENDING") for t in mine)
+    service["currentServiceRevisions"] = [
+        history.counts(service, d["_revision"]) for d in service["deployments"] if d.get("_revision")
+    ]
     service["runningCount"] = sum(t["lastStatus"] == "RUNNING" for t in tasks)
     service["pendingCount"] = sum(t["lastStatus"] in ("PROVISIONING", "PENDING") for t in tasks)
     ecs._recount_cluster(cluster)
@@ -287,9 +278,20 @@ def reconcile(cluster: str, key: str) -> None:
     service = ecs._services.get(key)
     if service:
         primary = service["deployments"][0]
+        if not primary.get("_revision"):
+            history.begin(service, primary)
+            breaker.begin(service, primary)
         if not primary.get("_completed") and primary["rolloutState"] != "FAILED":
             primary["rolloutState"], primary["rolloutStateReason"] = (
                 "IN_PROGRESS",
                 f"ECS deployment {primary['id']} in progress.",
             )
         tick(cluster, service)
+
+
+def roll_back(service: Service, reason: str) -> None:
+    """Somebody wants the deployment that is under way to end, and the revision before it back."""
+    with _lock:
+        primary = service["deployments"][0]
+        if not primary.get("_completed"):
+            breaker.fail(service, primary, reason, _event, rollback=True)
