@@ -124,8 +124,10 @@ def progress(aws: Clients, service: Service, deployment: Deployment) -> Progress
     """Tasks of the new revision by state, and those of others that are still there."""
     ecs = aws.client("ecs")
     (found,) = ecs.describe_services(cluster=service.cluster, services=[service.name])["services"]
-    mine = [task for task in tasks(aws, service) if belongs(task, deployment)]
-    others = [task for task in tasks(aws, service) if not belongs(task, deployment)]
+    mine: list[Any] = []
+    others: list[Any] = []
+    for task in tasks(aws, service):
+        (mine if belongs(task, deployment) else others).append(task)
     counts = {
         "pending": sum(task["lastStatus"] in ("PROVISIONING", "PENDING", "ACTIVATING") for task in mine),
         "running": sum(task["lastStatus"] == "RUNNING" for task in mine),

@@ -99,6 +99,7 @@ def socket_to(site: Site, path: str) -> ClientConnection:
         subprotocols=["chat"],  # type: ignore[list-item]  # any text is one
         additional_headers={"Cookie": "session=1"},
         proxy=None,
+        max_size=None,
     )
 
 

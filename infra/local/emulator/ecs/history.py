@@ -34,7 +34,7 @@ def begin(service: Service, deployment: Deployment) -> None:
     revision = _revision(service)
     deployment["_revision"] = revision["serviceRevisionArn"]
     service.setdefault("_revisions", []).append(revision)
-    now = time.time()
+    now = _now()
     record = {
         "serviceDeploymentArn": f"{_of(service, 'service-deployment')}/{ecs.new_uuid().replace('-', '')[:21]}",
         "serviceArn": service["serviceArn"],
@@ -61,7 +61,7 @@ def change(service: Service, status: str, reason: str = "") -> None:
     """Another status of the newest deployment."""
     record = current(service)
     if record:
-        record |= {"status": status, "updatedAt": time.time()} | ({"statusReason": reason} if reason else {})
+        record |= {"status": status, "updatedAt": _now()} | ({"statusReason": reason} if reason else {})
 
 
 def finish(service: Service, status: str, reason: str = "") -> None:
@@ -69,7 +69,7 @@ def finish(service: Service, status: str, reason: str = "") -> None:
     change(service, status, reason)
     record = current(service)
     if record:
-        record["stoppedAt" if status == "STOPPED" else "finishedAt"] = time.time()
+        record["stoppedAt" if status == "STOPPED" else "finishedAt"] = _now()
 
 
 def roll_back(service: Service, reason: str, to: Deployment) -> None:
@@ -77,7 +77,7 @@ def roll_back(service: Service, reason: str, to: Deployment) -> None:
     change(service, "ROLLBACK_IN_PROGRESS", reason)
     record = current(service)
     if record:
-        record["rollback"] = {"reason": reason, "startedAt": time.time(), "serviceRevisionArn": to["_revision"]}
+        record["rollback"] = {"reason": reason, "startedAt": _now(), "serviceRevisionArn": to["_revision"]}
 
 
 def note_images(service: Service, task: dict[str, Any], deployment: Deployment) -> None:
@@ -168,8 +168,13 @@ def _revision(service: Service) -> Record:
     return {
         "serviceRevisionArn": f"{_of(service, 'service-revision')}/{random.randrange(10**18, 10**19)}",  # noqa: S311
         "containerImages": [],
-        "createdAt": time.time(),
+        "createdAt": _now(),
     } | {key: copy.deepcopy(service[key]) for key in copied if service.get(key)}
+
+
+def _now() -> float:
+    """In whole milliseconds, as tasks have their times: a task is not older than the deployment that started it."""
+    return time.time_ns() // 1_000_000 / 1000
 
 
 def _of(service: Service, kind: str) -> str:
