@@ -102,7 +102,7 @@ class Database:
 def _engine(settings: Settings) -> AsyncEngine:
     if not settings.on_postgres:
         engine = create_async_engine(settings.url, connect_args={"timeout": settings.database_statement_timeout})
-        _prepare_sqlite(engine)
+        prepare_sqlite(engine)
         return engine
     engine = create_async_engine(
         settings.url,
@@ -152,14 +152,14 @@ def _refuse_closed(connection: DBAPIConnection, *_: object) -> None:
         raise DisconnectionError("closed by the server")
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
+def prepare_sqlite(engine: AsyncEngine, *, foreign_keys: bool = True) -> None:
     """Foreign keys, readers beside a writer, and writers that queue instead of failing half-way."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin below, not when the driver thinks so
         cursor = connection.cursor()
-        for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL"):
+        for pragma in (f"foreign_keys={foreign_keys:d}", "journal_mode=WAL", "synchronous=NORMAL"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -63,8 +63,6 @@ class Settings(BaseSettings):
     database_name: str = "app"
     database_user: str = "app"
     database_password: SecretStr | None = None
-    database_owner_user: str | None = None  # only the migration task gets the owner's credentials
-    database_owner_password: SecretStr | None = None
     database_ssl_ca: str | None = None  # PEM text or a file's path; when set, certificate and name are verified
     # No overflow: under load its connections would be opened and closed for single requests.
     database_pool_size: int = Field(default=10, ge=1)
@@ -73,6 +71,7 @@ class Settings(BaseSettings):
     database_connect_timeout: float = 3
     database_statement_timeout: float = 5
     database_lock_timeout: float = 2
+    migration_lock_timeout: float = 10  # requests for the table that a migration waits for queue behind it
 
     # Redis: one URL, or the parts. Without either, cache and limits live in this process.
     redis_url: SecretStr | None = None
@@ -148,7 +147,7 @@ class Settings(BaseSettings):
             found.append("DATABASE_HOST (or DATABASE_URL) is missing")
         elif not self.on_postgres:
             found.append("DATABASE_URL must be Postgres: SQLite is for a laptop")
-        if self.database_host is not None and not (self.database_password or self.database_owner_password):
+        if self.database_host is not None and self.database_password is None:
             found.append("DATABASE_PASSWORD is missing")
         if not self.on_redis:
             found.append("REDIS_URL (or REDIS_HOST) is missing: processes could not share limits")
@@ -171,7 +170,7 @@ class Settings(BaseSettings):
 
     @property
     def url(self) -> URL:
-        """Where the database is, for the app's own role."""
+        """Where the database is, and as whom."""
         if self.database_host is not None:
             return URL.create(
                 "postgresql+asyncpg",
@@ -187,16 +186,6 @@ class Settings(BaseSettings):
         url = make_url(self.database_url.get_secret_value())
         drivers = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
         return url.set(drivername=drivers.get(url.drivername, url.drivername))
-
-    @property
-    def owner_url(self) -> URL:
-        """Where the database is, for the schema's owner; the app's own role when there is no separate owner."""
-        if self.database_owner_user is None:
-            return self.url
-        password = self.database_owner_password
-        return self.url.set(
-            username=self.database_owner_user, password=password.get_secret_value() if password else None
-        )
 
     @property
     def on_postgres(self) -> bool:

@@ -1,21 +1,22 @@
-"""Alembic's entry: `app.migrate` gives it a connection; from the command line it makes one from the settings."""
+"""Alembic's entry, for `app.migrate` and for its own command alike; `guard.py` lets one migrate at a time."""
 
 import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, Index
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.database import postgres_arguments
-from app.core.settings import get_settings
+from app.core.logging import configure_logging
+from app.core.settings import Settings, get_settings
+from app.migrations.guard import run_alone
 from app.models import Base
 
 
 def run(connection: Connection) -> None:
-    """Run the migrations that were asked for, all in one transaction."""
+    """Run the migrations that were asked for, each in a transaction, so that one of them may leave its own."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
+        transaction_per_migration=True,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         include_object=lambda item, *_: _belongs_to(item, connection.dialect.name),
@@ -31,18 +32,8 @@ def _belongs_to(item: object, dialect: str) -> bool:
     return not item.dialect_options["postgresql"]["using"]
 
 
-async def run_from_command_line() -> None:
-    """`alembic revision --autogenerate`, `alembic downgrade` and the like."""
+settings: Settings | None = context.config.attributes.get("settings")
+if settings is None:  # Alembic's own command
     settings = get_settings()
-    arguments = postgres_arguments(settings) if settings.on_postgres else {}
-    engine = create_async_engine(settings.owner_url, connect_args=arguments)
-    async with engine.begin() as connection:
-        await connection.run_sync(run)
-    await engine.dispose()
-
-
-given = context.config.attributes.get("connection")
-if given is not None:
-    run(given)
-else:
-    asyncio.run(run_from_command_line())
+    configure_logging(settings.log_level, settings.release)
+asyncio.run(run_alone(settings, run))

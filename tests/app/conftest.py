@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -16,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from app.core.settings import Settings
 from app.main import create_app
-from app.migrate import upgrade_postgres
+from app.migrate import upgrade
 from tests.app.servers import Server, postgres, redis
 
 KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -64,7 +65,7 @@ async def base_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest
     settings = Settings(
         database_url=await new_database(owner_url), redis_url=redis_url, redis_key_prefix=uuid.uuid4().hex, **common
     )
-    await upgrade_postgres(settings)
+    await asyncio.to_thread(upgrade, settings)
     return settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -15,7 +16,7 @@ from prometheus_client import REGISTRY
 from app.core.settings import Settings
 from app.jobs.files import BucketFiles
 from app.jobs.sender import CelerySender
-from app.migrate import upgrade_postgres
+from app.migrate import upgrade
 from tests.app.conftest import KEY, Running, new_database, register
 from tests.app.servers import Server, aws
 from tests.app.test_production import celery_worker, finished_export
@@ -53,7 +54,7 @@ async def test_an_export_goes_through_the_queue_into_the_bucket(
 ) -> None:
     url = await new_database(postgres_server[1])
     settings = settings_for(endpoint, database_url=url)
-    await upgrade_postgres(settings)
+    await asyncio.to_thread(upgrade, settings)
     names = {
         "DATABASE_URL": url,
         "JOBS_QUEUE_URL": str(settings.jobs_queue_url),

@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from app.core.settings import Settings
 from app.core.store import CacheKey, Lease, MemoryStore, Store
-from app.migrate import upgrade_postgres
+from app.migrate import upgrade
 from tests.app.conftest import KEY, Running, User, new_database, register
 from tests.app.servers import Server, postgres, redis
 
@@ -41,7 +41,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             database_connect_timeout=1,
             log_level="critical",
         )
-        await upgrade_postgres(settings)
+        await asyncio.to_thread(upgrade, settings)
         yield World(database, cache, settings)
 
 

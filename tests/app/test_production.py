@@ -20,7 +20,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.healthcheck import main as healthcheck
-from app.migrate import upgrade_postgres
+from app.migrate import upgrade
 from tests.app.conftest import KEY, Running, User, new_database, register
 from tests.app.servers import Server, free_port
 
@@ -159,7 +159,7 @@ async def test_the_worker_takes_an_export_from_the_queue(
     url, broker = await new_database(postgres_server[1]), redis_server[1].replace("/0", "/1")
     values: dict[str, Any] = {"database_url": url, "jobs_queue_url": broker, "secret_key": KEY}
     settings = Settings(_env_file=None, **values)
-    await upgrade_postgres(settings)
+    await asyncio.to_thread(upgrade, settings)
     log = tmp_path / "worker.log"
     with celery_worker(log, DATABASE_URL=url, JOBS_QUEUE_URL=broker):
         async with AsyncExitStack() as stack:
@@ -196,7 +196,7 @@ def test_alembics_own_command_works_for_who_writes_migrations(tmp_path: Path) ->
     for arguments in (["upgrade", "head"], ["check"], ["downgrade", "base"]):
         done = subprocess.run(
             [sys.executable, "-m", "alembic", *arguments],
-            cwd=ROOT,
+            cwd=ROOT / "app",
             env=environment(DATABASE_URL=f"sqlite:///{tmp_path}/a.db"),
             capture_output=True,
             text=True,

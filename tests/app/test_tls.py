@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from app.core.database import Database
 from app.core.redis_store import RedisStore
 from app.core.settings import Settings
 from app.core.store import CacheKey, StoreUnavailableError, Window
-from app.migrate import upgrade_postgres
+from app.migrate import upgrade
+from app.migrations.guard import MigrationError
 from tests.app.conftest import KEY
 from tests.app.servers import Server, Tls, postgres, redis
 
@@ -73,7 +75,7 @@ async def test_both_answer_whoever_trusts_the_authority(
     secure_postgres: Server, secure_redis: Server, tls: Tls, form: Callable[[Tls], str]
 ) -> None:
     settings = settings_for(secure_postgres, secure_redis, database_ssl_ca=form(tls), redis_ssl_ca=form(tls))
-    await upgrade_postgres(settings)
+    await asyncio.to_thread(upgrade, settings)
     database = Database(settings)
     from sqlalchemy import text
 
@@ -89,8 +91,8 @@ async def test_both_answer_whoever_trusts_the_authority(
 
 
 async def both_refuse(settings: Settings) -> None:
-    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-        await upgrade_postgres(settings)
+    with pytest.raises(MigrationError, match="CERTIFICATE_VERIFY_FAILED"):
+        await asyncio.to_thread(upgrade, settings)
     store = RedisStore(settings)
     with pytest.raises(StoreUnavailableError):
         await store.ping()
