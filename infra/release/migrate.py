@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
-from botocore.exceptions import WaiterError
 
-from infra.release.client import session
+from infra.errors import SlipwayError
+from infra.release.client import Aws, session
+from infra.release.failure import failing_container
+from infra.release.logs import Tail, last_lines, stream
 
-CONTAINER = "migrate"
-
-START_SECONDS = 600
+STARTED_BY = "slipway-release"
+ADDED_BY_AWS = "aws-guardduty"
+"""How the names of containers begin that are in a task without being in its definition."""
+TIMEOUT_SECONDS = 600.0
 """For a task to be placed, to pull its image and to migrate."""
-LOG_LINES = 50
+STOP_SECONDS = 150.0
+"""ECS's longest stopTimeout is 120 s."""
+POLL_SECONDS = 1.0
+UNTOUCHED = "The service was not touched"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A one-off task."""
+
+    cluster: str
+    """ARN."""
+    task_definition: str
+    """ARN, or the family for its newest revision."""
+    network: Mapping[str, Any]
+    """`subnets`, `securityGroups` and `assignPublicIp` (a boolean), as the service has them."""
+    command: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Container -> what it runs instead of the task definition's own."""
+    timeout: float = TIMEOUT_SECONDS
 
 
 def before_the_service_changes(name: str, family: str) -> pulumi.ResourceHookBinding:
@@ -25,65 +52,123 @@ def before_the_service_changes(name: str, family: str) -> pulumi.ResourceHookBin
 
     aws = session()
 
-    def migrate(args: pulumi.ResourceHookArgs) -> None:
+    async def migrate(args: pulumi.ResourceHookArgs) -> None:
         inputs = args.new_inputs or {}
-        run(aws, str(inputs["cluster"]), family, dict(inputs["networkConfiguration"]))
+        migration = Migration(str(inputs["cluster"]), family, dict(inputs["networkConfiguration"]))
+        await asyncio.to_thread(run, aws, migration, speaker())
 
     hook = pulumi.ResourceHook(f"{name}-migrate", migrate, opts=pulumi.ResourceHookOptions(on_dry_run=False))
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
-def run(aws: Any, cluster: str, family: str, network: dict[str, Any]) -> None:
-    """Run the task to its end; raises `RuntimeError` with the reason and the last log lines when it fails."""
-    ecs = aws.client("ecs")
+def speaker() -> Say:
+    """Tells lines to the engine's output, from whatever thread."""
+    loop = asyncio.get_running_loop()
+
+    def say(line: str) -> None:
+        loop.call_soon_threadsafe(pulumi.log.info, line)
+
+    return say
+
+
+def run(aws: Aws, migration: Migration, say: Say) -> None:
+    """Run the task to its end, telling what it writes while it does.
+
+    Where one of another `up` still runs, of the same task definition, that one is followed; one of another definition
+    is waited for: never two at once.
+    Raises `SlipwayError` with the reason and the last log lines when it fails or takes too long.
+    """
+    ecs = aws.of(migration.cluster).client("ecs")
+    definition = ecs.describe_task_definition(taskDefinition=migration.task_definition)["taskDefinition"]
+    task = None
+    for other in _running(ecs, migration.cluster, definition["family"]):
+        if other["taskDefinitionArn"] == definition["taskDefinitionArn"] and not migration.command:
+            say("This migration runs already: following it.")
+            task = other
+        else:
+            say("Another migration runs: waiting for its end.")
+            _end(aws, migration, other, say)
+    _judge(aws, _end(aws, migration, task or _start(ecs, migration), say))
+
+
+def _running(ecs: Any, cluster: str, family: str) -> list[Any]:
+    arns = ecs.list_tasks(cluster=cluster, family=family, desiredStatus="RUNNING")["taskArns"]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    return [task for task in tasks if task.get("startedBy") == STARTED_BY and task["lastStatus"] != "STOPPED"]
+
+
+def _start(ecs: Any, migration: Migration) -> Any:
+    overrides = [{"name": name, "command": list(command)} for name, command in migration.command.items()]
     started = ecs.run_task(
-        cluster=cluster,
-        taskDefinition=family,
+        cluster=migration.cluster,
+        taskDefinition=migration.task_definition,
         launchType="FARGATE",
-        startedBy="slipway-migrate",
+        startedBy=STARTED_BY,
+        overrides={"containerOverrides": overrides},
         networkConfiguration={
             "awsvpcConfiguration": {
-                "subnets": network["subnets"],
-                "securityGroups": network.get("securityGroups") or [],
-                "assignPublicIp": "DISABLED",
+                "subnets": migration.network["subnets"],
+                "securityGroups": migration.network.get("securityGroups") or [],
+                "assignPublicIp": "ENABLED" if migration.network.get("assignPublicIp") else "DISABLED",
             }
         },
     )
     if not started["tasks"]:
-        raise RuntimeError(f"the migration task was not started: {started.get('failures')}")
-    arn = started["tasks"][0]["taskArn"]
-    try:
-        ecs.get_waiter("tasks_stopped").wait(
-            cluster=cluster, tasks=[arn], WaiterConfig={"Delay": 1, "MaxAttempts": START_SECONDS}
-        )
-    except WaiterError:
-        ecs.stop_task(cluster=cluster, task=arn, reason="the migration took too long")
-        raise RuntimeError(f"the migration did not end in {START_SECONDS} s; the service was not touched") from None
-    (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
-    container = _own(task["containers"])
-    if container.get("exitCode") != 0:
-        why = container.get("reason") or task.get("stoppedReason") or "no reason given"
-        raise RuntimeError(
-            f"the migration failed (exit code {container.get('exitCode')}, {why}); the service was not touched.\n"
-            + "\n".join(_last_lines(aws, task))
-        )
+        raise SlipwayError(f"Migrate: the task was not started: {started.get('failures')}. {UNTOUCHED}.")
+    return started["tasks"][0]
 
 
-def _own(containers: list[Any]) -> Any:
-    """The migration's container: AWS may add others, such as GuardDuty's."""
-    return next(container for container in containers if container["name"] == CONTAINER)
+def _end(aws: Aws, migration: Migration, task: Any, say: Say) -> Any:
+    """Follow a task to its end; its last description."""
+    ecs, arn = aws.client("ecs"), task["taskArn"]
+    tails = [Tail(aws, where) for each in task["containers"] if (where := stream(aws, task, each["name"]))]
+    deadline = time.monotonic() + migration.timeout
+    while True:
+        (found,) = ecs.describe_tasks(cluster=migration.cluster, tasks=[arn])["tasks"]
+        for tail in tails:
+            for line in tail.new_lines():
+                say(line)
+        if found["lastStatus"] == "STOPPED":
+            return found
+        if time.monotonic() > deadline:
+            ecs.stop_task(cluster=migration.cluster, task=arn, reason="the migration took too long")
+            _wait_stopped(ecs, migration.cluster, arn)
+            raise SlipwayError(
+                f"Migrate: it did not end in {migration.timeout:.0f} s and was stopped. {UNTOUCHED}. Its last lines:\n"
+                + "\n".join(last_lines(aws, found, _last_started(found))),
+                "It may wait for a lock that another session holds; or give it more time by its setting.",
+            )
+        time.sleep(POLL_SECONDS)
 
 
-def _last_lines(aws: Any, task: Any) -> list[str]:
-    about = aws.client("ecs").describe_task_definition(taskDefinition=task["taskDefinitionArn"])
-    container = _own(about["taskDefinition"]["containerDefinitions"])
-    options = container["logConfiguration"]["options"]
-    stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task['taskArn'].rsplit('/', 1)[-1]}"
-    logs = aws.client("logs")
-    try:
-        events = logs.get_log_events(
-            logGroupName=options["awslogs-group"], logStreamName=stream, limit=LOG_LINES, startFromHead=False
-        )["events"]
-    except logs.exceptions.ResourceNotFoundException:
-        return ["(it wrote no log)"]
-    return [event["message"] for event in events]
+def _wait_stopped(ecs: Any, cluster: str, arn: str) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        (found,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+        if found["lastStatus"] == "STOPPED":
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _last_started(task: Any) -> str:
+    """The name of the container that is at work: the first that has no exit code yet."""
+    ours = _ours(task)
+    return str(next((each for each in ours if "exitCode" not in each and each.get("runtimeId")), ours[0])["name"])
+
+
+def _judge(aws: Aws, task: Any) -> None:
+    codes = {each["name"]: each.get("exitCode") for each in _ours(task)}
+    if all(code == 0 for code in codes.values()):
+        return
+    failed = failing_container(task)
+    container = next(each for each in task["containers"] if each["name"] == failed)
+    why = container.get("reason") or task.get("stoppedReason") or "no reason given"
+    code = f"{failed} exited with {codes[failed]}" if codes.get(failed) is not None else f"{failed} did not start"
+    raise SlipwayError(
+        f"Migrate: {code} ({why}). {UNTOUCHED}. Its last lines:\n" + "\n".join(last_lines(aws, task, failed)),
+        "Mend the migration and run `up` again.",
+    )
+
+
+def _ours(task: Any) -> list[Any]:
+    return [each for each in task["containers"] if not each["name"].startswith(ADDED_BY_AWS)]

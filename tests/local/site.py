@@ -6,7 +6,7 @@ import http.client
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from infra.local.emulator.process import Emulator
@@ -46,7 +46,13 @@ class Site:
         )
         self.listener = listener["Listeners"][0]["ListenerArn"]
 
-    def define(self, program: str = source("server.py"), image: str = BASE_IMAGE, **environment: str) -> str:
+    def define(
+        self,
+        program: str = source("server.py"),
+        image: str = BASE_IMAGE,
+        secrets: Sequence[dict[str, str]] = (),
+        **environment: str,
+    ) -> str:
         container = {
             "name": "web",
             "image": image,
@@ -55,6 +61,7 @@ class Site:
             "portMappings": [{"containerPort": 8000}],
             "environment": [{"name": key, "value": value} for key, value in environment.items()],
             "stopTimeout": 2,
+            "secrets": list(secrets),
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {

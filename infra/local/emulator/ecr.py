@@ -1,19 +1,38 @@
-"""ECR: a tag can be taken from an image that has another one; ministack deletes the whole image."""
+"""ECR: a tag can be taken from an image that has another one, and the address of a blob leads to it.
+
+ministack deletes the whole image, and names an address of the real AWS.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import json_response
 from ministack.services import ecr
 
+from infra.local.emulator.labels import port
+
 Request = dict[str, Any]
 
 
 def install() -> None:
-    """In the place of ministack's BatchDeleteImage."""
+    """In the place of ministack's."""
     ecr._batch_delete_image = _untagging(ecr._batch_delete_image)
+    ecr._get_download_url_for_layer = _local(ecr._get_download_url_for_layer)
+
+
+def _local(original: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    def url(data: Request) -> Any:
+        status, headers, body = original(data)
+        if status != 200:
+            return status, headers, body
+        path = f"v2/{data['repositoryName']}/blobs/{data['layerDigest']}"
+        answer = json.loads(body) | {"downloadUrl": f"http://127.0.0.1:{port()}/{path}"}
+        return json_response(answer)
+
+    return url
 
 
 def _untagging(original: Callable[[Request], Any]) -> Callable[[Request], Any]:

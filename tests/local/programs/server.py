@@ -1,4 +1,4 @@
-"""Serves on 8000 from the start; READY_AFTER seconds later its checks succeed. Says its VERSION."""
+"""Serves on 8000 from the start; its checks succeed READY_AFTER seconds, until UNREADY_AFTER. Says its VERSION."""
 
 import os
 import time
@@ -6,11 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 started = time.monotonic()
 ready_after = float(os.environ.get("READY_AFTER", "0"))
+unready_after = float(os.environ.get("UNREADY_AFTER", "inf"))
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        ready = time.monotonic() - started >= ready_after
+        ready = ready_after <= time.monotonic() - started < unready_after
         if self.path.startswith("/slow"):
             time.sleep(3)
         self.send_response(200 if ready else 503)

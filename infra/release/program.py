@@ -1,0 +1,71 @@
+"""The release in the program: looked at on every `up`, when the engine has made its changes, and told as it goes.
+
+A resource's hooks do not run where nothing of it changed, and a hook that fails after a change leaves it recorded as
+made. So this is a part of the program itself: it waits for the outputs of the service, which are there when the engine
+has changed it or has seen that it need not be, and an error in it is one of the program, on which the engine exits
+with 1. What the update replaced is deleted after it: an old target group stays for as long as ECS may go back to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pulumi
+
+from infra.errors import SlipwayError
+from infra.release.client import session
+from infra.release.rollout import Say, Service
+from infra.release.smoke import Smoke
+from infra.release.verify import verify
+
+Result = TypeVar("Result")
+
+
+def speaker(resource: pulumi.Resource | None = None) -> Say:
+    """Tells lines to the engine's output, from whatever thread; `resource` is the one that they are shown on."""
+    loop = asyncio.get_running_loop()
+
+    def say(line: str) -> None:
+        loop.call_soon_threadsafe(pulumi.log.info, line, resource)
+
+    return say
+
+
+async def in_background(work: Callable[[], Result]) -> Result:
+    """Run something that waits beside the program; the error of a user's becomes one without a stack trace."""
+    try:
+        return await asyncio.to_thread(work)
+    except SlipwayError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def verified_on_every_up(
+    service: pulumi.Resource,
+    *,
+    cluster_arn: pulumi.Input[str],
+    name: pulumi.Input[str],
+    task_definition_arn: pulumi.Input[str],
+    url: pulumi.Input[str] | None = None,
+    release: pulumi.Input[str] | None = None,
+) -> pulumi.Output[str]:
+    """The digests that serve, once they were seen to: see `verify`. In a preview nothing is looked at.
+
+    `url`: of a path behind the load balancer that has to answer, as `release` where that is given.
+    """
+    aws = session()
+
+    async def look(found: list[Any]) -> str:
+        cluster, service_name, definition, address, wanted = found
+        if pulumi.runtime.is_dry_run():
+            return ""
+        front_door = Smoke(address, wanted) if address else None
+        began, say = time.monotonic(), speaker(service)
+        asked = Service(cluster, service_name, definition)
+        seen = await in_background(lambda: verify(aws, asked, say, front_door=front_door))
+        say(f"{service_name} serves {definition.rsplit('/', 1)[-1]}, verified after {time.monotonic() - began:.0f} s")
+        return ", ".join(sorted(set(seen.digests.values())))
+
+    return pulumi.Output.all(cluster_arn, name, task_definition_arn, url, release).apply(look)

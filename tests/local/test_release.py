@@ -1,0 +1,160 @@
+"""Verify and list: the release's functions against real services of the local ECS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from infra.errors import SlipwayError
+from infra.local.emulator.process import Emulator
+from infra.release import deployments, rollout
+from infra.release.capacity import check_image
+from infra.release.client import Aws
+from infra.release.rollout import Service
+from infra.release.smoke import Smoke
+from infra.release.verify import verify
+from tests.local.conftest import BASE_IMAGE
+from tests.local.site import Load, Site
+
+pytestmark = pytest.mark.e2e
+CRASHES = "import time; print('about to fall', flush=True); time.sleep(1); raise SystemExit(3)"
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def service(site: Site, definition: str) -> Service:
+    return Service(site.cluster, "web", definition)
+
+
+def front(site: Site, release: str | None) -> Smoke:
+    return Smoke(f"http://{site.name}.alb.localhost:{site.port}/", release, patience=3)
+
+
+def test_a_good_rollout_is_followed_and_verified_through_the_front_door(
+    site: Site, local: Aws, said: list[str]
+) -> None:
+    site.serve(site.define(VERSION="one"), grace=30)
+    site.ended()
+    asked = site.define(VERSION="two", READY_AFTER="3")
+    site.update(asked)
+    found = verify(local, service(site, asked), said.append, front_door=front(site, "two"))
+    assert found.deployment.task_definition == asked
+    assert any("1 pending" in line or "1 running" in line for line in said)
+    assert said[-2].endswith("as release two")
+    assert "complete" in said[-1], "where the seconds went"
+    again: list[str] = []
+    verify(local, service(site, asked), again.append, front_door=front(site, "two"))
+    assert len(again) == 1, "nothing changed, so only the front door is said"
+
+
+def test_a_rollout_that_was_rolled_back_is_never_a_success(site: Site, local: Aws, said: list[str]) -> None:
+    site.serve(site.define(VERSION="one"), count=2)
+    site.ended()
+    with Load(site) as load:
+        asked = site.define(program=CRASHES)
+        site.update(asked)
+        for _ in range(2):
+            with pytest.raises(SlipwayError) as failed:
+                verify(local, service(site, asked), said.append, again=False)
+    assert load.failed() == []
+    told = str(failed.value)
+    assert "rolled back" in told
+    assert "web exited with 3" in told
+    assert "about to fall" in told
+    assert f"Running now: 2 of {site.name}:1." in told
+    assert any("rolling back" in line for line in said)
+
+
+def test_a_rollout_that_failed_before_is_tried_once_more(site: Site, local: Aws, said: list[str]) -> None:
+    """The cause may have been outside: what it needs is there now, and its task definition is the same."""
+    site.serve(site.define(VERSION="one"))
+    site.ended()
+    asked = site.define(program=CRASHES)
+    site.update(asked)
+    site.ended()
+    with pytest.raises(SlipwayError, match="web exited with 3"):
+        verify(local, service(site, asked), said.append)
+    assert "trying it once more" in said[0]
+    assert [each["status"] for each in site.history()] == ["ROLLBACK_SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
+
+
+def test_a_service_that_somebody_changed_by_hand_is_put_back(site: Site, local: Aws, said: list[str]) -> None:
+    asked = site.define(VERSION="one")
+    site.serve(asked)
+    site.ended()
+    site.update(site.define(VERSION="other"))
+    site.ended()
+    verify(local, service(site, asked), said.append, front_door=front(site, "one"))
+    assert f"Somebody else deployed {site.name}:2 to web" in said[0]
+    assert site.get() == (200, "one")
+
+
+def test_a_first_deployment_that_fails_is_told_with_its_log(site: Site, local: Aws, said: list[str]) -> None:
+    asked = site.define(program=CRASHES)
+    site.serve(asked)
+    with pytest.raises(SlipwayError, match=r"(?s)no revision that ECS could go back to.*about to fall"):
+        verify(local, service(site, asked), said.append)
+
+
+def test_an_answer_of_another_release_is_no_success(site: Site, local: Aws, said: list[str]) -> None:
+    asked = site.define(VERSION="one")
+    site.serve(asked)
+    with pytest.raises(SlipwayError, match="not as two"):
+        verify(local, service(site, asked), said.append, front_door=front(site, "two"))
+
+
+@pytest.fixture(scope="module")
+def pushed(engine: Any, aws: Callable[[str], Any], emulator: Emulator) -> Iterator[str]:
+    """The base image in the registry, by digest."""
+    aws("ecr").create_repository(repositoryName="probe")
+    name = f"localhost:{emulator.port}/probe"
+    engine.images.get(BASE_IMAGE).tag(name, "1")
+    engine.images.push(name, tag="1")
+    (image,) = aws("ecr").describe_images(repositoryName="probe")["imageDetails"]
+    yield f"{name}@{image['imageDigest']}"
+    engine.images.remove(f"{name}:1", force=True)
+
+
+def test_an_image_is_looked_for_by_digest_and_architecture(pushed: str, local: Aws) -> None:
+    check_image(local, pushed, "X86_64")
+    with pytest.raises(SlipwayError, match=r"built for amd64.*arm64"):
+        check_image(local, pushed, "ARM64")
+    with pytest.raises(SlipwayError, match="has no image"):
+        check_image(local, pushed[:-4] + "0000", "X86_64")
+    with pytest.raises(SlipwayError, match="by digest"):
+        check_image(local, pushed.partition("@")[0] + ":1", "X86_64")
+
+
+def test_the_last_deployments_are_listed_and_one_to_go_back_to_is_found(
+    site: Site, local: Aws, pushed: str, said: list[str]
+) -> None:
+    digest = pushed.partition("@")[2]
+    first = site.define(image=pushed, RELEASE="abc123-0011")
+    site.serve(first)
+    site.ended()
+    assert verify(local, service(site, first), said.append).digests == {"web": digest}
+    site.update(site.define(VERSION="2", RELEASE="def456-2233"))
+    site.ended()
+    newest, oldest = deployments.past(local, site.cluster, "web")
+    assert (newest.git, newest.result, oldest.git) == ("def456", "SUCCESSFUL", "abc123")
+    assert oldest.digest == digest
+    assert newest.seconds is not None
+    assert newest.seconds > 0
+    assert deployments.former([newest, oldest]) == oldest
+    assert deployments.former([newest, oldest], digest) == oldest
+    assert deployments.former([newest, oldest], "sha256:none") is None
+
+
+def test_the_oldest_revisions_are_deregistered_but_none_that_runs(site: Site, local: Aws) -> None:
+    running = site.define()
+    site.serve(running)
+    site.ended()
+    later = [site.define() for _ in range(3)]
+    gone = deployments.deregister_oldest(local, site.cluster, "web", site.name, keep=2)
+    assert gone == [later[0]]
+    assert rollout.deployments(local, site.cluster, "web")[0].task_definition == running
