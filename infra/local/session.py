@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from infra.local import shell
 from infra.local.docker_engine import DockerEngine
+from infra.local.emulator import process as emulator
 from infra.local.paths import run_dir
 from infra.local.provider.install import install as install_provider
 from infra.local.toolchain import Toolchain, ensure_pulumi
@@ -24,8 +26,9 @@ PASSPHRASE = "local"  # noqa: S105
 
 
 def emulator_port() -> int:
-    """The port of the local AWS: SLIPWAY_PORT, else 4566 as every AWS emulator has it."""
-    return int(os.environ.get("SLIPWAY_PORT") or DEFAULT_PORT)
+    """The port of the local AWS: SLIPWAY_PORT, else that of the one that runs for this clone, else 4566."""
+    asked, recorded = os.environ.get("SLIPWAY_PORT"), emulator.recorded()
+    return int(asked) if asked else recorded.port if recorded else DEFAULT_PORT
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,26 @@ class Session:
 
     toolchain: Toolchain
     variables: Mapping[str, str]
+    left_out: Sequence[str] = ()
+    """Variables of the shell that would have led elsewhere."""
 
     def environ(self) -> dict[str, str]:
-        """This process's environment with the variables set and what would lead to a real account removed."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("AWS_PROFILE", "AWS_SESSION_TOKEN")}
-        return kept | dict(self.variables)
+        """The environment of a process that works on the local stack: `shell.py` says what else is in it."""
+        return shell.let_in(os.environ) | dict(self.variables)
 
     def exports(self) -> str:
         """The variables for `eval` in a shell."""
-        lines = [f"export {key}={shlex.quote(value)}" for key, value in self.variables.items()]
-        return "\n".join(["unset AWS_PROFILE AWS_SESSION_TOKEN", *lines])
+        around = {key: value for key, value in self.environ().items() if key.upper() == "NO_PROXY"}
+        lines = [f"export {key}={shlex.quote(value)}" for key, value in (around | dict(self.variables)).items()]
+        gone = [name for name in self.left_out if name not in self.variables]
+        return "\n".join([f"unset {name}" for name in gone] + lines)
 
 
 def open_session(docker: DockerEngine | None = None) -> Session:
-    """Find the toolchain, place the local provider where the engine looks for it, and name the variables."""
+    """Find the toolchain, place the local provider where the engine looks for it, and name the variables.
+
+    This process itself has only those from then on, and what `shell.py` lets in: boto3 is used here as well.
+    """
     toolchain = ensure_pulumi()
     home = run_dir() / "pulumi"
     home.mkdir(exist_ok=True)
@@ -65,11 +74,16 @@ def open_session(docker: DockerEngine | None = None) -> Session:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
+        # A profile may name an endpoint of its own, or say that the one above is to be ignored.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "SLIPWAY_RUN_DIR": str(run_dir()),
     }
     if docker:
         variables["SLIPWAY_DOCKER"] = str(docker.client)
-    return Session(toolchain, variables)
+    left_out = shell.leading_elsewhere(os.environ)
+    shell.enter(variables)
+    return Session(toolchain, variables, left_out)
 
 
 def state_dir() -> Path:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+import pulumi
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import ProfileNotFound
@@ -83,10 +84,16 @@ class Aws:
 
 
 def session() -> Aws:
-    """Of the stack whose program runs: with its configuration `aws:*`."""
+    """Of the stack whose program runs: with its configuration `aws:*`.
+
+    Raises `pulumi.RunError`, which the engine shows without a stack trace, for a profile that does not exist.
+    """
     from pulumi.runtime.config import CONFIG
 
-    return configured({key[4:]: value for key, value in CONFIG.get().items() if key.startswith("aws:")})
+    try:
+        return configured({key[4:]: value for key, value in CONFIG.get().items() if key.startswith("aws:")})
+    except SlipwayError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def configured(given: Mapping[str, Any]) -> Aws:
@@ -116,7 +123,20 @@ def configured(given: Mapping[str, Any]) -> Aws:
     roles = config.get("assumeRoles") or [role for role in (config.get("assumeRole"),) if role]
     for role in roles:
         source = _assumed(source, role, endpoints.get("sts"))
-    return Aws(boto3.Session(botocore_session=source), endpoints, proxies)
+    found = boto3.Session(botocore_session=source)
+    if config.get("allowedAccountIds") == [LOCAL_ACCOUNT]:
+        found.events.register_first("before-send", _refuse_what_leaves_this_machine)
+    return Aws(found, endpoints, proxies)
+
+
+def _refuse_what_leaves_this_machine(request: Any, **_: Any) -> None:
+    """The last moment before a request is sent, when its address can change no more, whatever has made it."""
+    host = urlsplit(request.url).hostname or ""
+    if host not in LOOPBACK and not host.endswith(".localhost"):
+        raise RuntimeError(
+            f"this stack is in the AWS of this machine, and a request would have gone to {host}. AWS_ENDPOINT_URL has"
+            ' to be the local AWS: eval "$(.venv/bin/slipway env)", or use `make up`'
+        )
 
 
 def _assumed(source: Any, role: Mapping[str, Any], endpoint: str | None) -> Any:

@@ -25,7 +25,7 @@ BASE_IMAGE = "python:3.11-slim"
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Emulator]:
     """A running emulator, stopped at the end with everything that it made."""
-    before = {key: os.environ.get(key) for key in ("SLIPWAY_RUN_DIR", "AWS_ENDPOINT_URL")}
+    before = dict(os.environ)  # a session leaves in it what is its own
     os.environ["SLIPWAY_RUN_DIR"] = str(tmp_path_factory.mktemp("run"))
     engine = ensure_docker()
     ensure_base(BASE_IMAGE)
@@ -39,11 +39,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Emula
     finally:
         process.stop()
         stop_docker_if_ours()
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+        for key in set(os.environ) - set(before):
+            del os.environ[key]
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

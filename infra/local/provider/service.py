@@ -23,7 +23,7 @@ from infra.local.provider.types import TYPES
 VERSION = "7.51.1"
 NAME_SUFFIX = 7
 """Random hex digits behind an automatic name, as Pulumi's own providers have it."""
-CONFIG = frozenset({"region", "defaultTags", "version"})
+CONFIG = frozenset({"region", "defaultTags", "allowedAccountIds", "version"})
 KINDS = provider_pb2.PropertyDiff.Kind
 
 
