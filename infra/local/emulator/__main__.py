@@ -36,7 +36,10 @@ def _free(address: str, port: int) -> bool:
 
 
 def main() -> None:
-    """Serve until SIGTERM, then take away every container and volume that was made for a client."""
+    """Serve until SIGTERM, then take away every container that was made for a client.
+
+    The data of databases stay, for the machine may be going down: `process.stop` takes them away.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--bridge", required=True, help="this machine's address on Docker's default bridge")
@@ -86,7 +89,7 @@ def main() -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
-    cleanup.remove_all(arguments.port)
+    cleanup.remove_all(arguments.port, data=False)
     os._exit(0)  # ministack's threads would hold up a normal exit
 
 

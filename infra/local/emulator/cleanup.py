@@ -8,11 +8,14 @@ import docker.errors
 from docker.models.containers import Container
 
 import docker
-from infra.local.emulator.labels import EMULATOR_LABEL
+from infra.local.emulator.labels import DATA_LABEL, EMULATOR_LABEL
 
 
-def remove_all(port: int) -> tuple[int, int]:
-    """Remove the containers and volumes of the emulator of `port`; how many there were of each."""
+def remove_all(port: int, *, data: bool) -> tuple[int, int]:
+    """Remove the containers and volumes of the emulator of `port`; how many there were of each.
+
+    With `data` those of databases too; without, the next emulator finds them.
+    """
     client = docker.from_env(timeout=150)
     mine: dict[str, str | list[str] | bool] = {"label": f"{EMULATOR_LABEL}={port}"}
     containers = client.containers.list(all=True, filters=mine, ignore_removed=True)
@@ -28,7 +31,7 @@ def remove_all(port: int) -> tuple[int, int]:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remove, containers))
-    volumes = client.volumes.list(filters=mine)
+    volumes = [v for v in client.volumes.list(filters=mine) if data or DATA_LABEL not in (v.attrs["Labels"] or {})]
     for volume in volumes:
         volume.remove(force=True)
     return len(containers), len(volumes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 EMULATOR_LABEL = "slipway.emulator"
+DATA_LABEL = "slipway.data"
+"""On the volume of a database; its value says of which, so that it is found again."""
 TASK_LABEL = "slipway.task"
 """On what belongs to an ECS task; its value is the task's id."""
 

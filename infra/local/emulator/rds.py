@@ -9,12 +9,14 @@ from xml.sax.saxutils import escape
 
 from ministack.services import rds, secretsmanager
 
+from infra.local.emulator import stores
+
 _secret_of: dict[str, str] = {}
 """Database instance -> ARN of the secret that RDS keeps for it."""
 
 
 def install() -> None:
-    """Create the secret with the instance, name it in descriptions, delete it with the instance."""
+    """Create the secret with the instance, name it in descriptions, delete it and the data with the instance."""
     rds._create_db_instance_impl = _creator(rds._create_db_instance_impl)
     rds._instance_xml = _describer(rds._instance_xml)
     rds._ACTION_MAP["DeleteDBInstance"] = _deleter(rds._ACTION_MAP["DeleteDBInstance"])
@@ -58,6 +60,8 @@ def _deleter(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def delete(params: dict[str, Any]) -> Any:
         answer = original(params)
         arn = _secret_of.pop(rds._p(params, "DBInstanceIdentifier"), None) if answer[0] < 400 else None
+        if answer[0] < 400:
+            stores.forget(rds._p(params, "DBInstanceIdentifier"))
         if arn:
             secretsmanager._delete_secret({"SecretId": arn, "ForceDeleteWithoutRecovery": True})
         return answer

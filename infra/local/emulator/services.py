@@ -9,7 +9,7 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import ecr, host, rds, scheduler
+from infra.local.emulator import ecr, host, rds, scheduler, stores
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -21,6 +21,7 @@ def install() -> None:
     ssm.resolve_parameter_value = _decrypted(ssm.resolve_parameter_value)
     # `run` calls `create`.
     ContainerCollection.create = _published_narrowly(ContainerCollection.create)  # type: ignore[method-assign]  # a patch
+    stores.install()
     routing.install()
     api.install()
     ecr.install()
@@ -39,6 +40,8 @@ def _published_narrowly(original: Callable[..., Any]) -> Callable[..., Any]:
     def create(self: ContainerCollection, *arguments: Any, **options: Any) -> Any:
         ports = options.get("ports") or {}
         addresses = ("127.0.0.1", host.bridge())
+        # A proxy of the Docker client's own would be between a task and this machine.
+        options.setdefault("use_config_proxy", False)
         narrow = {k: [(a, p) for a in addresses] if isinstance(p, int) else p for k, p in ports.items()}
         return original(self, *arguments, **options | ({"ports": narrow} if narrow else {}))
 

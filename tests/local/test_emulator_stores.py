@@ -1,0 +1,161 @@
+"""Databases and caches of the local AWS are kept as a managed service keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import asyncpg
+import psutil
+import pytest
+
+from infra.local.base_images import ensure_bases
+from infra.local.docker_engine import ensure_docker
+from infra.local.emulator import process
+from tests.local.conftest import until
+
+pytestmark = pytest.mark.e2e
+Aws = Callable[[str], Any]
+
+
+class Database:
+    """An RDS instance with a managed password, as the program asks for it."""
+
+    def __init__(self, aws: Aws, engine: Any, name: str) -> None:
+        self.aws, self.engine, self.name = aws, engine, name
+        aws("rds").create_db_instance(
+            DBInstanceIdentifier=name,
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            EngineVersion="15",
+            AllocatedStorage=20,
+            DBName="app",
+            MasterUsername="owner",
+            ManageMasterUserPassword=True,
+        )
+        until(lambda: self.about()["DBInstanceStatus"] == "available")
+
+    def about(self) -> Any:
+        return self.aws("rds").describe_db_instances(DBInstanceIdentifier=self.name)["DBInstances"][0]
+
+    @property
+    def container(self) -> Any:
+        """By the name that a person sees in `docker ps`: the database's own, and the local AWS's port."""
+        port = self.about()["Endpoint"]["Port"]
+        (found,) = [c for c in self.engine.containers.list() if c.name.startswith(f"{self.name}-")]
+        assert str(port) in json.dumps(found.ports)
+        return found
+
+    def sql(self, statement: str, user: str = "owner", password: str = "") -> Any:
+        secret = self.aws("secretsmanager").get_secret_value(SecretId=self.about()["MasterUserSecret"]["SecretArn"])
+        word = password or json.loads(secret["SecretString"])["password"]
+
+        async def ask() -> Any:
+            port = self.about()["Endpoint"]["Port"]
+            connection = await asyncpg.connect(
+                host="127.0.0.1", port=port, user=user, password=word, database="app", ssl="require"
+            )
+            try:
+                return await connection.fetch(statement)
+            finally:
+                await connection.close()
+
+        def asked() -> Any:
+            try:
+                return [asyncio.run(ask())]
+            except (OSError, asyncpg.CannotConnectNowError):
+                return None  # it is starting
+
+        return until(asked)[0]
+
+    def volumes(self) -> list[str]:
+        return [mount["Name"] for mount in self.container.attrs["Mounts"] if mount["Type"] == "volume"]
+
+
+@pytest.fixture(scope="module")
+def images(emulator: process.Emulator) -> None:
+    ensure_bases(["postgres:15-alpine", "redis:7-alpine"])
+
+
+@pytest.fixture
+def database(images: None, aws: Aws, engine: Any) -> Iterator[Database]:
+    made = Database(aws, engine, "shop-local-database-0123abc")
+    made.sql("CREATE ROLE app LOGIN PASSWORD 'of the app'")
+    made.sql("CREATE TABLE item AS SELECT 'Lighthouse' AS title")
+    made.sql("GRANT SELECT ON item TO app")
+    yield made
+    for instance in aws("rds").describe_db_instances()["DBInstances"]:
+        aws("rds").delete_db_instance(DBInstanceIdentifier=instance["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+
+
+def test_a_database_keeps_data_and_roles_over_a_restart_of_its_container(database: Database) -> None:
+    database.container.restart()
+    assert database.sql("SELECT title FROM item", "app", "of the app")[0]["title"] == "Lighthouse"
+
+
+def test_a_database_that_dies_comes_back_by_itself_with_its_data(database: Database) -> None:
+    """As after a restart of the Docker engine: by its restart policy, the same."""
+    container = database.container
+    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+    until(lambda: (container.reload(), container.attrs["RestartCount"] and container.status == "running")[1])
+    assert database.sql("SELECT title FROM item", "app", "of the app")[0]["title"] == "Lighthouse"
+
+
+def test_the_next_local_aws_takes_the_data_over_and_a_deleted_database_leaves_none(
+    database: Database, emulator: process.Emulator, aws: Aws, engine: Any
+) -> None:
+    volumes = database.volumes()
+    killed = psutil.Process(process.recorded().pid)  # type: ignore[union-attr]  # it runs
+    killed.kill()
+    killed.wait(10)
+    process.start(emulator.port, ensure_docker().bridge_address)
+    after = Database(aws, engine, "shop-local-database-cafe123")
+    assert after.sql("SELECT title FROM item")[0]["title"] == "Lighthouse"  # with the new owner's password
+    assert after.sql("SELECT title FROM item", "app", "of the app")
+    assert after.volumes() == volumes
+    aws("rds").delete_db_instance(DBInstanceIdentifier=after.name, SkipFinalSnapshot=True)
+    assert [v.name for v in engine.volumes.list() if v.name in volumes] == []
+
+
+def test_two_databases_of_one_name_do_not_share_their_data(database: Database, aws: Aws, engine: Any) -> None:
+    """A replacement is there before the old one is gone."""
+    other = Database(aws, engine, "shop-local-database-beef123")
+    assert not set(other.volumes()) & set(database.volumes())
+    assert other.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'item'")[0]["count"] == 0
+
+
+def test_a_cache_that_starts_again_knows_the_token_that_it_was_given_last(images: None, aws: Aws, engine: Any) -> None:
+    cache = aws("elasticache")
+    cache.create_replication_group(
+        ReplicationGroupId="shop-local-cache",
+        ReplicationGroupDescription="-",
+        Engine="redis",
+        EngineVersion="7.0",
+        CacheNodeType="cache.t4g.micro",
+        TransitEncryptionEnabled=True,
+        AuthToken="the-first-token-of-all",
+    )
+    for strategy in ("ROTATE", "SET"):
+        cache.modify_replication_group(
+            ReplicationGroupId="shop-local-cache",
+            AuthToken="the-second-token-of-all",
+            AuthTokenUpdateStrategy=strategy,
+            ApplyImmediately=True,
+        )
+    (container,) = [c for c in engine.containers.list() if c.name.startswith("shop-local-cache")]
+
+    def told(token: str) -> str:
+        ask = ["redis-cli", "--tls", "--insecure", "-a", token, "--no-auth-warning", "ping"]
+        done = subprocess.run(["docker", "exec", container.id, *ask], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    assert until(lambda: told("the-second-token-of-all") == "PONG")
+    container.restart()
+    assert until(lambda: told("the-second-token-of-all") == "PONG", 20)
+    assert told("the-first-token-of-all") != "PONG"
+    cache.delete_replication_group(ReplicationGroupId="shop-local-cache")
