@@ -9,7 +9,7 @@ from infra.errors import SlipwayError
 from infra.local.base_images import remove_stand_ins
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 from infra.local.emulator import process as emulator
-from infra.local.paths import cache_dir, run_dir
+from infra.local.paths import cache_dir, project, run_dir
 from infra.local.progress import console, step
 
 CACHES = ("pulumi", "debootstrap", "scratch")
@@ -34,7 +34,14 @@ def clean() -> None:
 def _built_images() -> list[str]:
     """The app's images: they are named after the local registry, and nothing else is."""
     listed = subprocess.run(
-        ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost:*/slipway-*"],
+        [
+            "docker",
+            "images",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+            "--filter",
+            f"reference=localhost:*/{project()}-*",
+        ],
         capture_output=True,
         text=True,
         check=True,

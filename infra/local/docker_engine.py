@@ -180,7 +180,7 @@ def apt_install(packages: list[str], why: str) -> None:
     with step(f"Installing Debian's {', '.join(packages)}, {why}"):
         run(["apt-get", "update"], "apt-get update failed", log=log)
         run(
-            ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+            ["apt-get", "install", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *packages],
             f"Installing {', '.join(packages)} failed",
             log=log,
             env=environment,

@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
 from botocore.exceptions import ClientError
 
 from infra.errors import SlipwayError
-from infra.local.paths import ROOT, run_dir
+from infra.local.paths import ROOT, project, run_dir
 from infra.local.progress import console
 from infra.local.provider import journal, not_emulated_types
 from infra.local.provider.kind import Context, gone
@@ -26,12 +27,14 @@ CANCEL_SECONDS = 30
 """How long an interrupted engine may take to write its state down before it is killed."""
 
 
-def pulumi(session: Session, *arguments: str) -> int:
-    """Run the engine on this terminal and return its exit code; an interrupt lets it end in order."""
+def pulumi(session: Session, *arguments: str, fix: str) -> None:
+    """Run the engine on this terminal; raises `SlipwayError` when it fails. An interrupt lets it end in order."""
     command = [str(session.toolchain.pulumi), *arguments, "--stack", STACK]
     process = subprocess.Popen(command, cwd=ROOT, env=session.environ())
     try:
-        return process.wait()
+        code = process.wait()
+        if code:
+            raise SlipwayError(f"`pulumi {arguments[0]}` ended with {code}; what failed and why stands above.", fix)
     except KeyboardInterrupt:
         console.print("Stopping: the engine writes its state down. The next `make up` goes on from there.")
         try:
@@ -77,7 +80,19 @@ def last_changes(session: Session) -> dict[str, int]:
 
 def stack_exists() -> bool:
     """Whether the local stack has a state."""
-    return (state_dir() / ".pulumi" / "stacks" / "slipway" / f"{STACK}.json").exists()
+    return _state_file().exists()
+
+
+def _state_file() -> Path:
+    return state_dir() / ".pulumi" / "stacks" / project() / f"{STACK}.json"
+
+
+def resources_known() -> int:
+    """How many resources the local stack's state has: those of the last update, whether or not they are still there."""
+    if not stack_exists():
+        return 0
+    found = json.loads(_state_file().read_text())["checkpoint"].get("latest") or {}
+    return sum(1 for resource in found.get("resources") or [] if resource.get("custom"))
 
 
 def ensure_stack(session: Session) -> None:
@@ -140,7 +155,6 @@ def _delete_orphans(session: Session, state: dict[str, Any]) -> None:
     orphans = journal.orphans(state)
     if not orphans:
         return
-    os.environ.update(session.variables)
     aws = Context()
     for orphan in orphans:
         console.print(f"  Deleting {orphan['type']} {orphan['id']}: made, but not in the state.")

@@ -7,17 +7,18 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from urllib.request import urlopen
 
+from infra.contract import LIVE_PATH
 from infra.errors import SlipwayError
 from infra.local import engine
-from infra.local.base_images import ensure_base
-from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
+from infra.local.base_images import ensure_bases
+from infra.local.docker_engine import DockerEngine, ensure_docker, stop_docker_if_ours
 from infra.local.emulator import process as emulator
 from infra.local.paths import ROOT, run_dir
-from infra.local.progress import console, step, timings
+from infra.local.progress import console, step, timings, together
 from infra.local.session import Session, emulator_port, open_session
 from infra.local.status import Status, read_status
+from infra.local.toolchain import ensure_pulumi
 from infra.settings import Settings
 
 ANSWER_SECONDS = 30
@@ -31,26 +32,21 @@ def up() -> Status:
     started = time.monotonic()
     settings = Settings.from_files("local")
     with _alone():
-        with step("Docker engine"):
-            docker = ensure_docker()
-        with step("Pulumi"):
-            session = open_session(docker)
+        docker = _set_up(settings)
+        session = open_session(docker)
         console.print(f"  {session.toolchain.origin}")
-        with step(f"Base image {settings.base_image}"):
-            base = ensure_base(settings.base_image)
-        console.print(f"  {base.reference}: {base.origin}")
-        for reference in (f"postgres:{settings.database_version}-alpine", f"redis:{settings.cache_version[0]}-alpine"):
-            with step(f"Image {reference}"):
-                console.print(f"  {reference}: {ensure_base(reference).origin}")
         with step("Local AWS"):
             running = emulator.start(emulator_port(), docker.bridge_address)
             if running.started_fresh:
-                engine.discard_state()
+                _forget_what_is_gone()
             engine.ensure_stack(session)
             engine.recover(session)
-        _write_authorities(running.endpoint, settings)
+            _write_authorities(running.port, settings)
         console.print(f"  at {running.endpoint}, pid {running.pid}, log {running.log}")
-        changed = _deploy(session)
+        with step("pulumi up"):
+            again = "Mend it and run `make up` again: it goes on from here. `make logs` shows the log of what failed."
+            engine.pulumi(session, "up", "--yes", "--skip-preview", fix=again)
+        changed = any(kind != "same" for kind in engine.last_changes(session))
         with step("A request through the load balancer"):
             status = _answering(session)
     _tell(status, changed, time.monotonic() - started)
@@ -62,17 +58,15 @@ def down() -> None:
     with _alone():
         running = emulator.running()
         if running:
-            docker = ensure_docker()
-            session = open_session(docker)
+            session = open_session(ensure_docker())
             if engine.stack_exists():
                 engine.recover(session)
                 with step("Destroying the stack local"):
-                    code = engine.pulumi(session, "destroy", "--yes", "--skip-preview")
-                if code:
-                    raise SlipwayError(
-                        f"`pulumi destroy` ended with {code}; its words are above.",
-                        "Mend what it names and run `make down` again; nothing else was stopped.",
-                    )
+                    again = "Mend what it names and run `make down` again; nothing else was stopped."
+                    engine.pulumi(session, "destroy", "--yes", "--skip-preview", fix=again)
+        elif emulator.left_behind():
+            console.print("  The local AWS does not answer: what it has made is taken away without asking it.")
+            ensure_docker()
         with step("Stopping the local AWS"):
             emulator.stop()
             engine.discard_state()
@@ -81,26 +75,50 @@ def down() -> None:
     console.print("Nothing of the local environment is left running.")
 
 
-def _write_authorities(endpoint: str, settings: Settings) -> None:
+def _set_up(settings: Settings) -> DockerEngine:
+    """What takes long where nothing is cached, side by side: the engine of Pulumi; Docker's, and then the images."""
+    found: list[DockerEngine] = []
+    needed = [
+        settings.base_image,
+        f"postgres:{settings.database_version}-alpine",
+        f"redis:{settings.cache_version[0]}-alpine",
+    ]
+
+    def images() -> None:
+        with step("Docker engine"):
+            found.append(ensure_docker())
+        for image in ensure_bases(needed):
+            console.print(f"  {image.reference}: {image.origin}")
+
+    def pulumi() -> None:
+        with step("Pulumi"):
+            ensure_pulumi()
+
+    together(pulumi, images)
+    return found[0]
+
+
+def _forget_what_is_gone() -> None:
+    """A new local AWS has nothing of what the state tells of. Said first, for a developer may miss it."""
+    lost = engine.resources_known()
+    if lost:
+        console.print(
+            "[bold]The local AWS of the last deployment has ended[/bold] (killed, or this machine restarted), and"
+            f" its {lost} resources with it: they are made anew. What was in queues, buckets and cache is lost; the"
+            " database keeps its data.\n"
+            "  The state that told of them stays for a look in .slipway/state.old."
+        )
+    engine.discard_state()
+
+
+def _write_authorities(port: int, settings: Settings) -> None:
     """Who signs the local database's and cache's certificates, into the files that the stack names."""
     for service, name in (("rds", settings.database_ca), ("elasticache", settings.cache_ca)):
-        with urlopen(f"{endpoint}/_ministack/{service}/ca.pem", timeout=10) as answer:  # noqa: S310 - loopback
-            text = answer.read()
+        text = emulator.get(port, f"/_ministack/{service}/ca.pem")
         file = ROOT / name
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists() or file.read_bytes() != text:
             file.write_bytes(text)
-
-
-def _deploy(session: Session) -> bool:
-    with step("pulumi up"):
-        code = engine.pulumi(session, "up", "--yes", "--skip-preview")
-    if code:
-        raise SlipwayError(
-            f"`pulumi up` ended with {code}; what failed and why stands above.",
-            "Mend it and run `make up` again: it goes on from here. `make logs` shows the app's log.",
-        )
-    return any(kind != "same" for kind in engine.last_changes(session))
 
 
 def _answering(session: Session) -> Status:
@@ -125,9 +143,11 @@ def _tell(status: Status, changed: bool, seconds: float) -> None:
         f"{seconds:.0f} s in all; the longest: " + ", ".join(f"{title} {spent:.0f} s" for title, spent in slow)
     )
     console.print(f"\nThe app answers at [bold]{status.url}[/bold]")
+    for trouble in status.troubles:
+        console.print(f"[yellow]But[/yellow] {trouble}")
     console.print(
         "Next:\n"
-        f"  curl {status.url}livez\n"
+        f"  curl {status.url}{LIVE_PATH.lstrip('/')}\n"
         "  make status                         what runs, and how healthy it is\n"
         "  make logs                           the app's log\n"
         '  eval "$(.venv/bin/slipway env)"     then: pulumi preview -s local, pulumi stack output\n'

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository's root."""
+
+
+@cache
+def project() -> str:
+    """The Pulumi project's name, which everything of a stack is named after."""
+    return str(yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"])
 
 
 def cache_dir() -> Path:

@@ -7,41 +7,85 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from infra.errors import SlipwayError
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS, LATER_SECONDS = 10, 30
+"""How often a step says that it is alive: in its first minute, and from then on."""
 timings: list[tuple[str, float]] = []
 """Each finished step with its seconds, in order, for the summary at the end."""
+
+_inside = threading.local()
+"""The step that this thread is in."""
+_commands: set[subprocess.Popen[bytes]] = set()
+
+
+class _Step:
+    """A line of its own, as long as no step inside it has one."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.start = time.monotonic()
+        self.around: _Step | None = getattr(_inside, "step", None)
+        self.inner = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
 
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Announce a step, say that it is alive every 10 s, and print its seconds at the end."""
-    start, done = time.monotonic(), threading.Event()
+    """Announce a step, say now and then that it is alive, and print its seconds at the end.
+
+    Of steps inside each other only the innermost says that it is alive. What makes a step fail has to be raised inside
+    it, or it is ticked.
+    """
+    current, done = _Step(title), threading.Event()
 
     def beat() -> None:
-        while not done.wait(HEARTBEAT_SECONDS):
-            console.print(f"  [dim]… {title}: {time.monotonic() - start:.0f} s[/dim]")
+        while not done.wait(HEARTBEAT_SECONDS if current.seconds < 60 else LATER_SECONDS):
+            if not current.inner:
+                console.print(f"  [dim]… {title}: {current.seconds:.0f} s[/dim]")
 
     console.print(f"[bold]▸[/bold] {title}")
+    if current.around:
+        current.around.inner += 1
+    _inside.step = current
     threading.Thread(target=beat, daemon=True).start()
     try:
         yield
     except BaseException:
-        console.print(f"[red]✗[/red] {title} [dim]stopped after {time.monotonic() - start:.1f} s[/dim]")
+        console.print(f"[red]✗[/red] {title} [dim]stopped after {current.seconds:.1f} s[/dim]")
         raise
     else:
-        seconds = time.monotonic() - start
-        timings.append((title, seconds))
-        console.print(f"[green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]")
+        timings.append((title, current.seconds))
+        console.print(f"[green]✓[/green] {title} [dim]{current.seconds:.1f} s[/dim]")
     finally:
         done.set()
+        _inside.step = current.around
+        if current.around:
+            current.around.inner -= 1
+
+
+def together(*lanes: Callable[[], None]) -> None:
+    """Do several things at once. The first that fails ends the commands of the others, and is raised."""
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            ended, _ = wait([pool.submit(lane) for lane in lanes], return_when=FIRST_EXCEPTION)
+            failures = [error for lane in ended if (error := lane.exception())]
+        except KeyboardInterrupt as interrupt:
+            failures = [interrupt]
+        if failures:
+            _end_commands()
+            raise failures[0]
 
 
 def run(
@@ -55,9 +99,25 @@ def run(
 ) -> None:
     """Run a command with its output in `log`; when it fails, raise with its last 20 lines."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as out:
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=env, cwd=cwd).returncode
+    with (
+        log.open("w") as out,
+        subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=env, cwd=cwd) as process,
+    ):
+        _commands.add(process)
+        try:
+            code = process.wait()
+        finally:
+            _commands.discard(process)
     if code:
         with log.open(errors="replace") as lines:
             tail = "".join(deque(lines, maxlen=20)).rstrip()
         raise SlipwayError(f"{failure} (exit {code}). Its last lines:\n{tail}", fix or f"All of it: {log}")
+
+
+def _end_commands() -> None:
+    for command in list(_commands):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(command.pid)
+            for each in [*process.children(recursive=True), process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.terminate()
