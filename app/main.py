@@ -73,3 +73,4 @@ def _document_problems(app: FastAPI) -> None:
 
 
 app = create_app()
+# probe

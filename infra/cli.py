@@ -43,16 +43,19 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Show what runs in the stack `local`. Exits 1 when the app does not answer."""
+    """Show what runs in the stack `local`. Exits 1 when the app does not answer, 2 when something else is wrong."""
     from infra.local.session import open_session
-    from infra.local.status import read_status
+    from infra.local.status import EXIT_CODES, read_status
 
     found = read_status(open_session())
     if as_json:
         sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
     else:
-        out.print(f"stack     {found.stack}")
-        out.print(f"url       {found.url or '-'}  {'answers' if found.answers else found.trouble}")
+        color = {"healthy": "green", "degraded": "yellow", "down": "red"}[found.health]
+        out.print(f"stack     {found.stack}: [{color}]{found.health}[/{color}]")
+        for trouble in found.troubles:
+            out.print(f"          {trouble}", markup=False)
+        out.print(f"url       {found.url or '-'}{'  answers' if found.answers else ''}")
         out.print(f"image     {found.image_digest or '-'}")
         out.print(f"emulator  {found.emulator}")
         table = Table("task", "health", "image digest", box=None)
@@ -61,12 +64,17 @@ def status(as_json: Json = False) -> None:
         for task in found.tasks:
             table.add_row(task.id, task.health, task.image_digest)
         out.print(table)
+        for service in found.services:
+            out.print(
+                f"service   {service.name}: {service.healthy} of {service.desired}, {service.rollout}", markup=False
+            )
+        for store in found.stores:
+            out.print(f"store     {store.name}: {store.state}")
         if found.not_emulated:
             out.print("Kept in the state only, for the emulator has nothing like it:")
             for urn in found.not_emulated:
                 out.print(f"  {urn}")
-    if not found.answers:
-        raise typer.Exit(1)
+    raise typer.Exit(EXIT_CODES[found.health])
 
 
 @app.command()

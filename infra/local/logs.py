@@ -6,12 +6,13 @@ import contextlib
 import sys
 import time
 from collections import deque
+from typing import Any
 
 from infra.errors import SlipwayError
 from infra.local import engine
 from infra.local.emulator import process as emulator
 from infra.local.paths import run_dir
-from infra.local.session import open_session
+from infra.local.session import Session, open_session
 from infra.local.status import client
 
 FILES = {"emulator": "emulator.log", "docker": "dockerd.log"}
@@ -45,7 +46,12 @@ def _app(lines: int, follow: bool) -> None:
     session = open_session()
     group = engine.outputs(session).get("logGroup") if emulator.running() else None
     if not group:
-        raise SlipwayError("Nothing is deployed, so the app has no log.", "make up")
+        failed = _failed_tasks(session) if emulator.running() else []
+        if not failed:
+            raise SlipwayError("Nothing is deployed, so the app has no log.", "make up")
+        for task in failed:
+            sys.stdout.write("\n".join(_last_words(session, task, lines)) + "\n")
+        return
     logs = client(session, "logs")
 
     def since(start: int) -> list[tuple[int, str]]:
@@ -62,3 +68,46 @@ def _app(lines: int, follow: bool) -> None:
             newest = events[-1][0] + 1 if events else 0
             time.sleep(POLL_SECONDS)
             events = since(newest)
+
+
+def _failed_tasks(session: Session) -> list[dict[str, Any]]:
+    """The tasks that ended by themselves or by a failed check, oldest first."""
+    ecs = client(session, "ecs")
+    found: list[dict[str, Any]] = []
+    for cluster in ecs.list_clusters()["clusterArns"]:
+        arns = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
+        found += ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    return sorted((task for task in found if _failed(task)), key=lambda task: str(task.get("stoppedAt")))
+
+
+def _failed(task: dict[str, Any]) -> bool:
+    """Not one that somebody or a deployment stopped, nor a one-off task that did what it had to."""
+    asked = task.get("stopCode") in ("ServiceSchedulerInitiated", "UserInitiated")
+    ended_by_itself = task.get("stopCode") == "EssentialContainerExited"
+    return not asked and not (ended_by_itself and all(c.get("exitCode") == 0 for c in task["containers"]))
+
+
+def _last_words(session: Session, task: dict[str, Any], lines: int) -> list[str]:
+    """Why a task stopped, and what its containers wrote last."""
+    id = task["taskArn"].rsplit("/", 1)[-1]
+    definition = client(session, "ecs").describe_task_definition(taskDefinition=task["taskDefinitionArn"])
+    about = definition["taskDefinition"]
+    told = [f"--- task {id} of {about['family']} stopped: {task.get('stoppedReason') or 'no reason given'}"]
+    exits = {container["name"]: container.get("exitCode") for container in task["containers"]}
+    for container in about["containerDefinitions"]:
+        told.append(f"    container {container['name']}, exit code {exits.get(container['name'])}:")
+        options = (container.get("logConfiguration") or {}).get("options") or {}
+        told += _stream(session, options, f"{container['name']}/{id}", lines) or ["(it wrote no log)"]
+    return told
+
+
+def _stream(session: Session, options: dict[str, str], name: str, lines: int) -> list[str]:
+    logs = client(session, "logs")
+    stream = f"{options.get('awslogs-stream-prefix', '')}/{name}"
+    try:
+        events = logs.get_log_events(
+            logGroupName=options.get("awslogs-group", ""), logStreamName=stream, limit=lines, startFromHead=False
+        )["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [event["message"].rstrip("\n") for event in events]

@@ -10,12 +10,16 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from infra.contract import LIVE_PATH
+import docker
+from infra.contract import LIVE_PATH, READY_PATH
 from infra.local import engine
 from infra.local.emulator import process as emulator
+from infra.local.emulator.labels import EMULATOR_LABEL
 from infra.local.session import STACK, Session
 
 ANSWER_TIMEOUT_SECONDS = 5
+EXIT_CODES = {"healthy": 0, "down": 1, "degraded": 2}
+"""Of `slipway status`, by `Status.health`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,26 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Service:
+    """An ECS service of the stack."""
+
+    name: str
+    desired: int
+    healthy: int
+    """Tasks that run and pass their checks, where they have any."""
+    rollout: str
+    """Of its newest deployment: COMPLETED, IN_PROGRESS or FAILED, with the reason."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The container of a database or a cache."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Status:
     """The local environment at a glance."""
 
@@ -36,53 +60,114 @@ class Status:
     image_digest: str
     tasks: list[Task]
     emulator: str
-    """`running` or `stopped`."""
+    """`running`, `stopped`, or `does not answer`."""
+    services: list[Service] = field(default_factory=list)
+    stores: list[Store] = field(default_factory=list)
     answers: bool = False
     trouble: str = ""
     """Why the app does not answer."""
+    not_ready: str = ""
+    """What its readiness says, when that is not yes."""
     not_emulated: list[str] = field(default_factory=list)
     """Resources that are kept in the state only, for the emulator has nothing like them."""
 
+    @property
+    def troubles(self) -> list[str]:
+        """Everything that is not as it should be, a sentence each."""
+        return [
+            *([f"the app does not answer: {self.trouble}"] if not self.answers else []),
+            *([f"the app is not ready: {self.not_ready}"] if self.answers and self.not_ready else []),
+            *(f"{s.name}: {s.healthy} of {s.desired} tasks healthy" for s in self.services if s.healthy < s.desired),
+            *(f"{s.name}: deployment {s.rollout}" for s in self.services if s.rollout.startswith("FAILED")),
+            *(f"{store.name}: its container is {store.state}" for store in self.stores if store.state != "running"),
+        ]
+
+    @property
+    def health(self) -> str:
+        """`healthy`, `degraded` (it answers, and something is not as it should be) or `down`."""
+        return "down" if not self.answers else "degraded" if self.troubles else "healthy"
+
     def as_json(self) -> dict[str, Any]:
         """What `slipway status --json` prints."""
-        return asdict(self)
+        return {"health": self.health, "troubles": self.troubles} | asdict(self)
 
 
 def read_status(session: Session) -> Status:
-    """Ask the stack's outputs, ECS and the app."""
+    """Ask the stack's outputs, ECS, Docker and the app."""
     running = emulator.running()
     if not running or not engine.stack_exists():
-        return Status(STACK, "", "", [], "running" if running else "stopped", trouble="nothing is deployed")
+        there = "running" if running else "does not answer" if emulator.recorded() else "stopped"
+        trouble = "nothing is deployed" if there != "does not answer" else "the local AWS does not answer"
+        return Status(STACK, "", "", [], there, trouble=trouble)
     outputs = engine.outputs(session)
     url = str(outputs.get("url", ""))
-    tasks = _tasks(session, outputs) if "service" in outputs else []
-    trouble = _ask_app(url) if url else "the stack has no url: the last update did not get that far"
+    trouble = _ask_app(url, LIVE_PATH) if url else "the stack has no url: the last update did not get that far"
     return Status(
         stack=STACK,
         url=url,
         image_digest=str(outputs.get("imageDigest", "")),
-        tasks=tasks,
+        tasks=_tasks(session, outputs) if "service" in outputs else [],
         emulator="running",
+        services=_services(session, outputs) if "cluster" in outputs else [],
+        stores=_stores(running.port),
         answers=not trouble,
         trouble=trouble,
+        not_ready=_ask_app(url, READY_PATH) if not trouble else "",
         not_emulated=engine.not_emulated(session),
     )
 
 
 def _tasks(session: Session, outputs: dict[str, Any]) -> list[Task]:
-    ecs = client(session, "ecs")
-    arns = ecs.list_tasks(cluster=outputs["cluster"], serviceName=outputs["service"])["taskArns"]
-    if not arns:
-        return []
-    tasks = ecs.describe_tasks(cluster=outputs["cluster"], tasks=arns)["tasks"]
     return [
         Task(
             id=task["taskArn"].rsplit("/", 1)[-1],
             health=task.get("healthStatus", "UNKNOWN"),
             image_digest=task["containers"][0].get("imageDigest", ""),
         )
-        for task in tasks
+        for task in _described(session, outputs["cluster"], outputs["service"])
     ]
+
+
+def _services(session: Session, outputs: dict[str, Any]) -> list[Service]:
+    ecs, cluster = client(session, "ecs"), outputs["cluster"]
+    arns = ecs.list_services(cluster=cluster)["serviceArns"]
+    found = ecs.describe_services(cluster=cluster, services=arns)["services"] if arns else []
+    return [
+        Service(
+            name=service["serviceName"],
+            desired=service["desiredCount"],
+            healthy=sum(map(_passes, _described(session, cluster, service["serviceName"]))),
+            rollout=_rollout(service["deployments"][0]),
+        )
+        for service in found
+        if service["status"] == "ACTIVE"
+    ]
+
+
+def _rollout(deployment: dict[str, Any]) -> str:
+    state, reason = deployment.get("rolloutState", ""), deployment.get("rolloutStateReason", "")
+    return f"FAILED: {reason}" if state == "FAILED" else str(state)
+
+
+def _passes(task: dict[str, Any]) -> bool:
+    return task["lastStatus"] == "RUNNING" and task.get("healthStatus") != "UNHEALTHY"
+
+
+def _described(session: Session, cluster: str, service: str) -> list[dict[str, Any]]:
+    ecs = client(session, "ecs")
+    arns = ecs.list_tasks(cluster=cluster, serviceName=service)["taskArns"]
+    tasks: list[dict[str, Any]] = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    return tasks
+
+
+def _stores(port: int) -> list[Store]:
+    """Docker is asked, for to the API of RDS a database is `available` whatever became of its container."""
+    found = []
+    for service in ("rds", "elasticache"):
+        mine: dict[str, str | list[str] | bool] = {"label": [f"{EMULATOR_LABEL}={port}", f"ministack={service}"]}
+        for container in docker.from_env().containers.list(all=True, filters=mine, ignore_removed=True):
+            found.append(Store(str(container.name), container.status))
+    return found
 
 
 def client(session: Session, service: str) -> Any:
@@ -98,18 +183,19 @@ def client(session: Session, service: str) -> Any:
     )
 
 
-def _ask_app(url: str) -> str:
-    """Why the app does not answer at `url`; empty when it does.
+def _ask_app(url: str, path: str) -> str:
+    """Why the app does not answer with 200 at `path`; empty when it does.
 
     The name ends in `.localhost`, which curl and browsers know to be this machine and Python does not.
     """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=ANSWER_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", LIVE_PATH, headers={"Host": parts.netloc})
-        code = connection.getresponse().status
-    except OSError as error:
+        connection.request("GET", path, headers={"Host": parts.netloc})
+        answer = connection.getresponse()
+        code, body = answer.status, answer.read(300).decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
         return f"{type(error).__name__}: {error}"
     finally:
         connection.close()
-    return "" if code == 200 else f"HTTP status {code}"
+    return "" if code == 200 else f"{path}: HTTP status {code} {body}".rstrip()

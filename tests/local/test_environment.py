@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ COMMAND_SECONDS = 900
 EXPORT_SECONDS = 60
 SCHEDULE_SECONDS = 120
 
+ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
+
 pytestmark = pytest.mark.e2e
 
 
@@ -42,7 +44,7 @@ class Clone:
         self.root = root
         self.port = port
         # SLIPWAY_RUN_DIR is not this clone's: an `eval "$(slipway env)"` around the tests must not reach it.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLIPWAY_RUN", "PULUMI_"))}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_RUN")}
         self.env = inherited | {"SLIPWAY_PORT": str(port), "PYTHONPATH": str(root)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -107,6 +109,19 @@ class Clone:
     def volumes(self) -> list[str]:
         return _docker("volume", "ls", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
 
+    def store(self, service: str) -> list[str]:
+        """Options of `docker ps` for the containers of `rds` or `elasticache`."""
+        return ["--filter", f"label=slipway.emulator={self.port}", "--filter", f"label=ministack={service}"]
+
+    def lighthouses(self) -> int:
+        """How many of Ada's items there are, asked after a new login."""
+        url = self.status()["url"].rstrip("/")
+        host = urlsplit(url)
+        with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+            form = {"username": ADA["email"], "password": ADA["password"]}
+            api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
+            return api.get("/api/v1/items/").text.count("Lighthouse")
+
     def processes(self) -> list[str]:
         """Command lines of processes that run from this copy."""
         found = []
@@ -159,7 +174,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 def test_up_deploys_the_app_and_tells_where_it_answers(clone: Clone) -> None:
     told = clone.slipway("up")
     status = clone.status()
-    assert status["url"] in told
+    assert f"curl {status['url']}livez\n" in told
     assert status["answers"]
     assert clone.get("/livez")[0] == 200
     assert clone.get("/readyz")[0] == 200
@@ -169,6 +184,7 @@ def test_the_tasks_run_the_digest_that_was_built(clone: Clone) -> None:
     status = clone.status()
     assert status["stack"] == "local"
     assert status["emulator"] == "running"
+    assert (status["health"], status["troubles"]) == ("healthy", [])
     assert len(status["tasks"]) == 2
     assert {task["image_digest"] for task in status["tasks"]} == {status["image_digest"]}
     assert {task["health"] for task in status["tasks"]} == {"HEALTHY"}
@@ -180,9 +196,8 @@ def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: C
     with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
         ready = api.get("/readyz").json()
         assert {name: d["status"] for name, d in ready["dependencies"].items()} == {"database": "up", "redis": "up"}
-        person = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
-        assert api.post("/api/v1/users/", json=person).status_code == 201
-        form = {"username": person["email"], "password": person["password"]}
+        assert api.post("/api/v1/users/", json=ADA).status_code == 201
+        form = {"username": ADA["email"], "password": ADA["password"]}
         token = api.post("/api/v1/auth/token", data=form).json()["access_token"]
         api.headers["authorization"] = f"Bearer {token}"
         item = api.post("/api/v1/items/", json={"title": "Lighthouse"}).json()
@@ -306,31 +321,50 @@ def test_the_logs_of_app_and_emulator_can_be_read(clone: Clone) -> None:
     assert clone.slipway("logs", "emulator")
 
 
-def test_a_changed_line_of_the_app_is_served(clone: Clone) -> None:
+FOREIGN = {
+    "AWS_PROFILE": "corp",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "AWS_ENDPOINT_URL_ECS": "http://127.0.0.1:9",
+    "PULUMI_BACKEND_URL": "s3://somebody-elses",
+    "http_proxy": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+}
+"""A shell of somebody who works with a real account behind a proxy."""
+
+
+def test_a_changed_line_is_served_from_any_shell_also_after_the_engine_was_killed(clone: Clone) -> None:
     before = clone.status()
     path = clone.root / "app" / "main.py"
     path.write_text(
         path.read_text() + '\n\n@app.get("/changed", include_in_schema=False)\n'
         'async def changed() -> str:\n    return "new code"\n'
     )
-    clone.slipway("up")
-    after = clone.status()
+    usual = clone.env
+    clone.env = usual | FOREIGN
+    try:
+        up = clone.start("up")
+        engine = _wait_for_child(clone, "pulumi")
+        time.sleep(2)
+        os.kill(engine, signal.SIGKILL)
+        up.communicate(timeout=COMMAND_SECONDS)
+        assert up.returncode != 0
+        clone.slipway("up")
+        assert "Nothing to change." in clone.slipway("up")
+        after = clone.status()
+        assert '"' in clone.slipway("logs", "app", "-n", "1")
+    finally:
+        clone.env = usual
     assert clone.get("/changed") == (200, '"new code"')
     assert before["image_digest"] != after["image_digest"]
+    assert len(after["tasks"]) == 2  # nothing is doubled
     assert {task["image_digest"] for task in after["tasks"]} == {after["image_digest"]}
 
 
-def test_a_change_that_is_taken_back_is_deployed_like_any_other(clone: Clone) -> None:
-    """The same sources as before have the same tag, and the registry lets no tag move by a push."""
-    shutil.copy2(ROOT / "app" / "main.py", clone.root / "app" / "main.py")
-    clone.slipway("up")
-    assert clone.get("/changed")[0] == 404
-    assert clone.get("/readyz")[0] == 200
-
-
-def test_a_higher_generation_makes_all_secrets_anew_and_a_configured_one_reaches_the_app(
+def test_a_change_taken_back_is_deployed_with_secrets_made_anew_and_a_configured_one(
     clone: Clone, secrets: dict[str, str]
 ) -> None:
+    """The same sources as before have the same tag, and the registry lets no tag move by a push."""
+    shutil.copy2(ROOT / "app" / "main.py", clone.root / "app" / "main.py")
     before = {task["id"] for task in clone.status()["tasks"]}
     stack = clone.root / "stacks" / "Pulumi.local.yaml"
     stack.write_text(stack.read_text() + "  slipway:secretsGeneration: 2\n")
@@ -338,6 +372,7 @@ def test_a_higher_generation_makes_all_secrets_anew_and_a_configured_one_reaches
     clone.pulumi("config", "set", "--secret", "--path", "slipway:appSecrets.SENTRY_DSN", dsn)
     assert dsn not in stack.read_text()
     clone.slipway("up")
+    assert clone.get("/changed")[0] == 404
     assert not before & {task["id"] for task in clone.status()["tasks"]}
     environments = [_environment(container) for container in clone.containers()]
     ours = [found for found in environments if "SECRET_KEY" in found]
@@ -389,33 +424,27 @@ def test_a_second_clone_is_told_what_is_in_its_way(clone: Clone, tmp_path: Path)
     assert clone.status()["answers"]
 
 
-def test_a_killed_engine_is_recovered_from_and_nothing_is_doubled(clone: Clone) -> None:
-    path = clone.root / "app" / "main.py"
-    path.write_text(path.read_text() + "\n# another revision\n")
-    up = clone.start("up")
-    engine = _wait_for_child(clone, "pulumi")
-    time.sleep(2)
-    os.kill(engine, signal.SIGKILL)
-    up.communicate(timeout=COMMAND_SECONDS)
-    assert up.returncode != 0
-    clone.slipway("up")
-    assert "Nothing to change." in clone.slipway("up")
-    status = clone.status()
-    assert status["answers"]
-    assert len(status["tasks"]) == 2
+def test_a_store_that_is_down_shows_in_the_status_and_comes_back_with_what_it_held(clone: Clone) -> None:
+    (database,) = _docker("ps", "--quiet", *clone.store("rds"))
+    _docker("stop", database)
+    process = clone.start("status")
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, told  # it answers, and not all is well
+    assert "degraded" in told
+    assert re.search(rf"slipway-local-database-\S*-{clone.port}: its container is exited", told)
+    _docker("start", database)
+    _until(lambda: clone.status()["health"] == "healthy")
+    assert clone.lighthouses() == 1
 
 
-def test_an_emulator_that_is_gone_is_not_trusted_to_be_there(clone: Clone) -> None:
+def test_an_emulator_that_is_gone_is_said_to_be_and_the_database_keeps_its_data(clone: Clone) -> None:
     os.kill(int((clone.root / ".slipway" / "emulator.pid").read_text().split()[0]), signal.SIGKILL)
     time.sleep(1)
     assert clone.status()["emulator"] == "stopped"
-    clone.slipway("up")
-    assert clone.get("/livez")[0] == 200
+    assert re.search(r"has ended.*its \d\d\d resources with it", clone.slipway("up"))
+    assert clone.lighthouses() == 1
     # Two web tasks, a worker, Postgres, Redis: nothing of the emulator before. The clean-up comes and goes.
-    deadline = time.monotonic() + SCHEDULE_SECONDS
-    while len(clone.containers()) != 5:
-        assert time.monotonic() < deadline, clone.containers()
-        time.sleep(0.5)
+    _until(lambda: len(clone.containers()) == 5)
 
 
 def names(clone: Clone) -> set[str]:
@@ -452,9 +481,21 @@ def names(clone: Clone) -> set[str]:
 
 
 def test_a_destroyed_stack_leaves_nothing_and_the_next_one_collides_with_nothing(clone: Clone) -> None:
+    """The next one is a first deployment that fails, whose log can be read, and that goes on once it is mended."""
     assert len(names(clone)) > 40
     clone.pulumi("destroy", "--yes", "--skip-preview")
     assert names(clone) == set()
+    assert clone.volumes() == []
+    path = clone.root / "app" / "main.py"
+    good = path.read_text()
+    path.write_text(f"raise SystemExit('this is the reason')\n{good}")
+    failed = clone.slipway("up", code=1)
+    assert "✗ pulumi up" in failed
+    assert "✓ pulumi up" not in failed
+    told = clone.slipway("logs")
+    assert "this is the reason" in told
+    assert re.search(r"task \S+ of slipway-local-web stopped: .+", told)
+    path.write_text(good)
     assert "Deployed." in clone.slipway("up")
     assert clone.get("/readyz")[0] == 200
 
@@ -469,6 +510,13 @@ def test_down_leaves_no_container_no_volume_no_process(clone: Clone) -> None:
         assert clone.volumes() == []
     finally:
         stop_docker_if_ours()
+
+
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SCHEDULE_SECONDS
+    while not done():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.5)
 
 
 def _wait_for_child(clone: Clone, name: str) -> int:

@@ -1,0 +1,55 @@
+"""What `slipway status` and `slipway logs` make of what they are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from infra.local.logs import _failed
+from infra.local.status import EXIT_CODES, Service, Status, Store
+
+WELL = Status(
+    stack="local",
+    url="http://app/",
+    image_digest="sha256:1",
+    tasks=[],
+    emulator="running",
+    services=[Service("web", 2, 2, "COMPLETED"), Service("worker", 1, 1, "IN_PROGRESS")],
+    stores=[Store("database", "running")],
+    answers=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "health", "trouble"),
+    [
+        (WELL, "healthy", ""),
+        (replace(WELL, services=[Service("web", 2, 1, "COMPLETED")]), "degraded", "web: 1 of 2 tasks healthy"),
+        (replace(WELL, services=[Service("web", 1, 1, "FAILED: why")]), "degraded", "web: deployment FAILED: why"),
+        (replace(WELL, stores=[Store("cache", "exited")]), "degraded", "cache: its container is exited"),
+        (replace(WELL, not_ready="HTTP status 503"), "degraded", "the app is not ready: HTTP status 503"),
+        (replace(WELL, answers=False, trouble="refused"), "down", "the app does not answer: refused"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_named_and_has_an_exit_code(status: Status, health: str, trouble: str) -> None:
+    assert status.health == health
+    assert status.troubles == ([trouble] if trouble else [])
+    assert status.as_json()["health"] == health
+    assert EXIT_CODES[health] == {"healthy": 0, "down": 1, "degraded": 2}[health]
+
+
+@pytest.mark.parametrize(
+    ("code", "exits", "failed"),
+    [
+        ("EssentialContainerExited", [1], True),
+        ("EssentialContainerExited", [0], False),  # a one-off task that did what it had to
+        ("TaskFailedHealthChecks", [0], True),  # it ended in order when it was told to
+        ("TaskFailedToStart", [None], True),
+        ("ServiceSchedulerInitiated", [137], False),
+        ("UserInitiated", [0], False),
+    ],
+)
+def test_the_log_of_what_failed_is_of_tasks_that_nobody_stopped(code: str, exits: list[Any], failed: bool) -> None:
+    assert _failed({"stopCode": code, "containers": [{"exitCode": exit} for exit in exits]}) == failed
