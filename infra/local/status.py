@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import docker.errors
 from botocore.config import Config
 
 import docker
@@ -163,9 +164,13 @@ def _described(session: Session, cluster: str, service: str) -> list[dict[str, A
 def _stores(port: int) -> list[Store]:
     """Docker is asked, for to the API of RDS a database is `available` whatever became of its container."""
     found = []
+    try:
+        containers = docker.from_env().containers
+    except docker.errors.DockerException as error:
+        return [Store("databases and caches", f"out of sight: {error}")]
     for service in ("rds", "elasticache"):
         mine: dict[str, str | list[str] | bool] = {"label": [f"{EMULATOR_LABEL}={port}", f"ministack={service}"]}
-        for container in docker.from_env().containers.list(all=True, filters=mine, ignore_removed=True):
+        for container in containers.list(all=True, filters=mine, ignore_removed=True):
             found.append(Store(str(container.name), container.status))
     return found
 
