@@ -20,7 +20,8 @@ from app.core.security import Passwords, Tokens
 from app.core.settings import Settings
 from app.core.store import MemoryStore, Store
 from app.jobs.files import Files, make_files
-from app.jobs.sender import JobSender, make_sender
+from app.jobs.job import Run
+from app.jobs.sender import JobSender, keep_sending, make_sender
 
 log = logging.getLogger("app")
 _OWN = "app.resources"
@@ -36,6 +37,7 @@ class Resources:
     passwords: Passwords
     tokens: Tokens
     files: Files
+    run: Run
     jobs: JobSender
     health: Health
 
@@ -55,10 +57,11 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     store = RedisStore(settings) if settings.on_redis else MemoryStore()
     passwords = Passwords()
     files = make_files(settings, database)
-    jobs = make_sender(settings, database, files)
+    run = Run(database, files, settings.job_time_limit)
+    jobs = make_sender(settings, run)
     tokens = Tokens(settings.signing_key, settings.access_token_lifetime)
     try:
-        yield Resources(settings, database, store, passwords, tokens, files, jobs, Health(database, store))
+        yield Resources(settings, database, store, passwords, tokens, files, run, jobs, Health(database, store))
     finally:
         await jobs.close()
         await store.close()
@@ -75,8 +78,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.resources = resources
         about = {"environment": settings.environment.value, "database": resources.database.engine.name}
         log.info("started", extra=about | ({"data": str(settings.data_folder)} if settings.embedded else {}))
+        overdue = asyncio.create_task(keep_sending(resources.jobs, resources.run))
         with _draining_on_term(settings, resources.health):
             yield
+        overdue.cancel()
         app.state.resources = outer
     log.info("stopped")
 

@@ -95,11 +95,12 @@ class Settings(BaseSettings):
 
     cache_ttl: int = Field(default=30, ge=0)  # seconds; 0 switches the response cache off
 
-    # Jobs and exports. Without a queue, jobs run in this process; without a bucket, files go to the database.
+    # Jobs and exports. Without a queue (SQS), jobs run in this process; without a bucket, files go to the database.
     jobs_queue_url: str | None = None
+    job_time_limit: int = Field(default=600, ge=1)  # seconds; the queue's visibility time-out is longer by over 30
     exports_bucket: str | None = None
+    exports_per_hour: int = Field(default=10, ge=1)  # of one user
     aws_region: str = "us-east-1"
-    aws_endpoint_url: str | None = None
 
     sentry_dsn: SecretStr | None = None
     metrics_port: int | None = None  # never routed by the load balancer; gunicorn's default is 9102
@@ -134,6 +135,8 @@ class Settings(BaseSettings):
                 found.append(f"SECRET_KEY must have at least {MINIMUM_SECRET_LENGTH} random bytes")
             elif any(word in key.lower() for word in PLACEHOLDERS):
                 found.append("SECRET_KEY is a placeholder")
+        if self.jobs_queue_url and not self.jobs_queue_url.startswith(("https://", "http://")):
+            found.append("JOBS_QUEUE_URL must be the URL of an SQS queue")
         if self.environment is Environment.LOCAL:
             needed = [("DATABASE_URL", self.embedded), ("SECRET_KEY", self.secret_key is None)]
             missing = [name for name, is_missing in needed if is_missing]

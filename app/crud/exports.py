@@ -1,12 +1,16 @@
 """Statements on exports."""
 
 import uuid
+from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.database import Reader
 from app.core.security import Caller
-from app.models import Export, User
+from app.models import Export, ExportStatus, Item, User
+from app.models.base import utc_now
 
 
 async def of_caller(session: AsyncSession, export_id: uuid.UUID, caller: Caller) -> Export | None:
@@ -21,3 +25,57 @@ async def of_caller(session: AsyncSession, export_id: uuid.UUID, caller: Caller)
             User.is_active.is_(True),
         )
     )
+
+
+async def newest(session: AsyncSession, owner: uuid.UUID, *, since: datetime, limit: int) -> Sequence[datetime]:
+    """When the owner asked for their last ones, the newest first."""
+    mine = (Export.owner_id == owner) & (Export.created_at > since)
+    found = await session.scalars(select(Export.created_at).where(mine).order_by(Export.created_at.desc()).limit(limit))
+    return found.all()
+
+
+async def claim(session: AsyncSession, export_id: uuid.UUID, *, again: bool, lost_before: datetime) -> uuid.UUID | None:
+    """Take an export that nobody has; whose it is. `again`: the message's own run before has ended, so a running one
+    is its. Otherwise a running one is another message's, which comes again if that run dies."""
+    free = Export.status.in_([ExportStatus.PENDING, ExportStatus.FAILED])
+    mine = (Export.status == ExportStatus.RUNNING) & (True if again else Export.started_at < lost_before)
+    taken = await session.execute(
+        update(Export)
+        .where(Export.id == export_id, or_(free, mine))
+        .values(status=ExportStatus.RUNNING, started_at=utc_now(), attempts=Export.attempts + 1)
+        .returning(Export.owner_id)
+    )
+    return taken.scalar_one_or_none()
+
+
+async def end(session: AsyncSession, export_id: uuid.UUID, status: ExportStatus, rows: int | None) -> None:
+    """Write down how a run ended; not over another one that was done in the meantime."""
+    values = {"status": status, "rows": rows, "finished_at": utc_now()}
+    if status == ExportStatus.PENDING:
+        values["sent_at"] = utc_now()  # its message comes again by itself
+    await session.execute(
+        update(Export).where(Export.id == export_id, Export.status != ExportStatus.DONE).values(**values)
+    )
+
+
+async def give_up(session: AsyncSession, *, started_before: datetime) -> None:
+    """Nobody will say how these ended: their processes were killed again and again, or there is no queue."""
+    lost = (Export.status == ExportStatus.RUNNING) & (Export.started_at < started_before)
+    await session.execute(update(Export).where(lost).values(status=ExportStatus.FAILED, finished_at=utc_now()))
+
+
+async def send_again(session: AsyncSession, *, sent_before: datetime) -> Sequence[uuid.UUID]:
+    """Those that wait although they were sent so long ago. Counted as sent now: of two callers one gets each."""
+    waits = (Export.status == ExportStatus.PENDING) & (func.coalesce(Export.sent_at, Export.created_at) < sent_before)
+    found = await session.scalars(update(Export).where(waits).values(sent_at=utc_now()).returning(Export.id))
+    return found.all()
+
+
+async def items(
+    reader: Reader, owner: uuid.UUID, *, after: tuple[datetime, uuid.UUID] | None, limit: int
+) -> Sequence[RowMapping]:
+    """A page of an owner's items, from the oldest on."""
+    statement = select(Item.__table__).where(Item.owner_id == owner).order_by(Item.created_at, Item.id).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(Item.created_at, Item.id) > after)
+    return await reader.rows(statement)

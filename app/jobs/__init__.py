@@ -1,1 +1,1 @@
-"""Background work: what runs it (`sender`, `worker`), and what there is (`exports`)."""
+"""Background work: what a job is (`job`), who sends and runs it (`sender`, `worker`), what there is (`exports`)."""

@@ -1,80 +1,83 @@
-"""The export job: a user's items as CSV. Safe to run twice and at once: one run claims the row, the others leave."""
+"""The export job: a user's items as a CSV file."""
 
+import asyncio
 import csv
-import io
-import logging
-import time
+import tempfile
 import uuid
 from datetime import timedelta
+from io import TextIOWrapper
+from typing import BinaryIO, cast
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import RowMapping
 
-from app.core import metrics
-from app.core.database import Database
-from app.jobs.files import Files
-from app.models import Export, ExportStatus, Item
+from app.crud import exports as export_crud
+from app.jobs.job import Run, job
+from app.models import ExportStatus
 from app.models.base import utc_now
 
-log = logging.getLogger("app.jobs")
-STALE = timedelta(minutes=10)
-"""A run that has been going for longer than this died with its process."""
+SEND_AGAIN = timedelta(minutes=5)
+"""An export that nobody has taken by then is sent again: the queue was away, or the process that had it is gone."""
 COLUMNS = ("id", "title", "description", "status", "created_at", "updated_at")
+PAGE = 1000
+"""Rows of one query: a user may have more items than fit into memory, or than one statement's time-out allows."""
+IN_MEMORY = 1024 * 1024
+"""Bytes of a file that are not worth a disk."""
 
 
-async def run_export(database: Database, files: Files, export_id: uuid.UUID, *, final: bool = True) -> None:
-    """Make the file of one export. An error is raised again; on the `final` try the export is marked failed."""
-    start = time.perf_counter()
-    owner = await _claim(database, export_id)
+async def overdue(run: Run) -> list[tuple[uuid.UUID]]:
+    """Exports that nobody has taken. One whose run has vanished, and that is not tried any more, has failed."""
+    now = utc_now()
+    async with run.database.unit() as unit:
+        await export_crud.give_up(unit.session, started_before=now - run.lost_after)
+        return [(found,) for found in await export_crud.send_again(unit.session, sent_before=now - SEND_AGAIN)]
+
+
+@job(overdue=overdue)
+async def export(run: Run, export_id: uuid.UUID) -> None:
+    """Make the file of one export, whatever became of a run before. One that is done, or gone, is left alone."""
+    async with run.database.unit() as unit:
+        lost = utc_now() - run.lost_after
+        owner = await export_crud.claim(unit.session, export_id, again=run.number > 1, lost_before=lost)
     if owner is None:
         return
     try:
-        rows = await database.reader.rows(
-            select(Item.__table__).where(Item.owner_id == owner).order_by(Item.created_at)
-        )
-        await files.put(export_id, _csv([dict(row) for row in rows]))
-    except Exception:
-        status = ExportStatus.FAILED if final else ExportStatus.PENDING
-        await _finish(database, export_id, status, None)
-        metrics.JOBS.labels("export", "dead" if final else "retried").inc()
-        log.exception("export failed", extra={"export_id": str(export_id), "final": final})
+        async with asyncio.timeout(run.seconds):
+            with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+                rows = await _write(run, owner, cast(BinaryIO, file))
+                file.seek(0)
+                await run.files.put(export_id, cast(BinaryIO, file))
+    except BaseException as error:  # a process that is told to stop leaves it to the next one
+        failed = run.last and isinstance(error, Exception)
+        await _end(run, export_id, ExportStatus.FAILED if failed else ExportStatus.PENDING, None)
         raise
-    await _finish(database, export_id, ExportStatus.DONE, len(rows))
-    metrics.JOBS.labels("export", "done").inc()
-    metrics.JOB_SECONDS.labels("export").observe(time.perf_counter() - start)
-    log.info("export done", extra={"export_id": str(export_id), "rows": len(rows)})
+    await _end(run, export_id, ExportStatus.DONE, rows)
 
 
-async def _claim(database: Database, export_id: uuid.UUID) -> uuid.UUID | None:
-    """Take the export if nobody has it; whose it is."""
-    free = or_(
-        Export.status.in_([ExportStatus.PENDING, ExportStatus.FAILED]),
-        (Export.status == ExportStatus.RUNNING) & (Export.started_at < utc_now() - STALE),
-    )
-    async with database.unit() as unit:
-        taken = await unit.session.execute(
-            update(Export)
-            .where(Export.id == export_id, free)
-            .values(status=ExportStatus.RUNNING, started_at=utc_now(), attempts=Export.attempts + 1)
-            .returning(Export.owner_id)
-        )
-        return taken.scalar_one_or_none()
-
-
-async def _finish(database: Database, export_id: uuid.UUID, status: ExportStatus, rows: int | None) -> None:
-    async with database.unit() as unit:
-        await unit.session.execute(
-            update(Export).where(Export.id == export_id).values(status=status, rows=rows, finished_at=utc_now())
-        )
-
-
-def _csv(rows: list[dict[str, object]]) -> bytes:
-    text = io.StringIO()
+async def _write(run: Run, owner: uuid.UUID, file: BinaryIO) -> int:
+    """Write the owner's items; how many. No connection is held between two pages."""
+    text = TextIOWrapper(file, "utf-8", newline="")
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    rows, after = 0, None
+    while True:
+        page = await export_crud.items(run.database.reader, owner, after=after, limit=PAGE)
+        writer.writerows(_harmless(row) for row in page)
+        rows += len(page)
+        if len(page) < PAGE:
+            text.detach()
+            return rows
+        after = (page[-1]["created_at"], page[-1]["id"])
 
 
-def _harmless(value: object) -> object:
+async def _end(run: Run, export_id: uuid.UUID, status: ExportStatus, rows: int | None) -> None:
+    async with run.database.unit() as unit:
+        await export_crud.end(unit.session, export_id, status, rows)
+
+
+def _harmless(row: RowMapping) -> dict[str, object]:
     """A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    dangerous = ("=", "+", "-", "@", "\t", "\r")
+    return {
+        name: f"'{value}" if isinstance(value, str) and value.startswith(dangerous) else value
+        for name, value in row.items()
+    }

@@ -2,76 +2,110 @@
 
 import asyncio
 import uuid
-from typing import Any, Protocol
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
 
 import boto3
+from botocore.client import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import select
 
 from app.core.database import Database
 from app.core.settings import Settings
 from app.models import ExportFile
 
+CHUNK = 64 * 1024
+CONNECT_SECONDS = 1
+REQUEST_SECONDS = 3
+"""How long S3 may say nothing to a request, for which somebody waits."""
+JOB_SECONDS = 20
+"""How long S3 may say nothing to a job, which is tried again anyway."""
+
+
+class FilesUnavailableError(Exception):
+    """The place of files does not answer."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that is being read: its size in bytes, and its content."""
+
+    size: int
+    chunks: AsyncIterator[bytes]
+
 
 class Files(Protocol):
-    """Keeps one file an export."""
+    """Keeps one file an export. Either method may raise FilesUnavailableError."""
 
-    async def put(self, export_id: uuid.UUID, content: bytes) -> None:
+    async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
         """Keep the file; the same one again replaces it."""
 
-    async def get(self, export_id: uuid.UUID) -> bytes | None:
+    async def open(self, export_id: uuid.UUID) -> File | None:
         """The file; None when there is none."""
 
 
 class DatabaseFiles:
-    """Files as rows."""
+    """Files as rows; for what fits into memory."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, export_id: uuid.UUID, content: bytes) -> None:
+    async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
         """See Files."""
         async with self._database.unit() as unit:
-            await unit.session.merge(ExportFile(export_id=export_id, content=content))
+            await unit.session.merge(ExportFile(export_id=export_id, content=content.read()))
 
-    async def get(self, export_id: uuid.UUID) -> bytes | None:
+    async def open(self, export_id: uuid.UUID) -> File | None:
         """See Files."""
         statement = select(ExportFile.content).where(ExportFile.export_id == export_id)
         row = await self._database.reader.row(statement)
-        return row["content"] if row else None
+        return File(len(row["content"]), _whole(row["content"])) if row else None
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 class BucketFiles:
     """Files as objects of an S3 bucket; boto3 blocks, so it works in threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seconds: float) -> None:
         self._bucket = settings.exports_bucket
-        self._s3: Any = boto3.client(
-            "s3", region_name=settings.aws_region, endpoint_url=settings.aws_endpoint_url or None
-        )
+        # One try: whoever asked is told to come again, or is a job that is tried again.
+        limits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=seconds, retries={"total_max_attempts": 1})
+        self._s3: Any = boto3.client("s3", region_name=settings.aws_region, config=limits)
 
-    async def put(self, export_id: uuid.UUID, content: bytes) -> None:
-        """See Files."""
-        await asyncio.to_thread(
-            self._s3.put_object,
-            Bucket=self._bucket,
-            Key=self._key(export_id),
-            Body=content,
-            ContentType="text/csv",
-        )
+    async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
+        """See Files; in parts, so that a large file is never in memory as a whole."""
+        about = {"ContentType": "text/csv"}
+        try:
+            await asyncio.to_thread(self._s3.upload_fileobj, content, self._bucket, self._key(export_id), about)
+        except (BotoCoreError, ClientError, boto3.exceptions.Boto3Error) as error:
+            raise FilesUnavailableError(str(error)) from error
 
-    async def get(self, export_id: uuid.UUID) -> bytes | None:
+    async def open(self, export_id: uuid.UUID) -> File | None:
         """See Files."""
         try:
             found = await asyncio.to_thread(self._s3.get_object, Bucket=self._bucket, Key=self._key(export_id))
         except self._s3.exceptions.NoSuchKey:
             return None
-        content: bytes = await asyncio.to_thread(found["Body"].read)
-        return content
+        except (BotoCoreError, ClientError) as error:
+            raise FilesUnavailableError(str(error)) from error
+        return File(found["ContentLength"], _parts(found["Body"]))
 
     def _key(self, export_id: uuid.UUID) -> str:
         return f"exports/{export_id}.csv"
 
 
-def make_files(settings: Settings, database: Database) -> Files:
-    """The place that the settings name."""
-    return BucketFiles(settings) if settings.exports_bucket else DatabaseFiles(database)
+async def _parts(body: Any) -> AsyncIterator[bytes]:
+    try:
+        while part := await asyncio.to_thread(body.read, CHUNK):
+            yield part
+    finally:
+        body.close()
+
+
+def make_files(settings: Settings, database: Database, seconds: float = REQUEST_SECONDS) -> Files:
+    """The place that the settings name. `seconds`: how long it may say nothing before it counts as away."""
+    return BucketFiles(settings, seconds) if settings.exports_bucket else DatabaseFiles(database)

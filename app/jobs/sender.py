@@ -2,72 +2,104 @@
 
 import asyncio
 import logging
-import uuid
-from typing import Protocol
+import random
+from typing import ParamSpec, Protocol
+
+from sqlalchemy.exc import DBAPIError
 
 from app.core import metrics
-from app.core.database import Database
+from app.core.logging import first_line
 from app.core.settings import Settings
-from app.jobs.exports import run_export
-from app.jobs.files import Files
+from app.jobs.job import Job, Run, all_jobs
 
 log = logging.getLogger("app.jobs")
+P = ParamSpec("P")
 CLOSE_SECONDS = 20
+LOOK_SECONDS = 60
+"""Between two looks for jobs that are overdue."""
 
 
 class JobSender(Protocol):
     """Sends jobs; called after the commit of what they work on."""
 
-    async def export(self, export_id: uuid.UUID) -> None:
-        """Have an export made."""
+    async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have a job run. It does not fail: what is not taken is sent again when it is overdue."""
 
     async def close(self) -> None:
         """Let jobs of this process end."""
 
 
 class InProcessSender:
-    """Runs jobs in this process: for a laptop, where nothing is lost that could not be asked for again."""
+    """Runs jobs in this process, once each: for a laptop. What its end stops is overdue in the next process."""
 
-    def __init__(self, database: Database, files: Files) -> None:
-        self._database, self._files = database, files
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def export(self, export_id: uuid.UUID) -> None:
+    async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """See JobSender."""
-        task = asyncio.create_task(run_export(self._database, self._files, export_id))
+        task = asyncio.create_task(job(self._run, *args, **kwargs))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        metrics.JOBS.labels("export", "sent").inc()
+        task.add_done_callback(self._ended)
+        metrics.JOBS.labels(job.name, "sent").inc()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the job has logged it
 
     async def close(self) -> None:
         """See JobSender."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class CelerySender:
-    """Puts jobs into the queue. A queue that is away loses nothing: a pending export is sent again when it is read."""
+    """Puts jobs into the queue."""
 
     def __init__(self, settings: Settings) -> None:
         from app.jobs.worker import make_celery
 
-        self._celery = make_celery(settings)
+        # A request waits for it: one try, and no waiting for a queue that is away.
+        limits = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
+        self._celery = make_celery(settings, client=limits)
 
-    async def export(self, export_id: uuid.UUID) -> None:
+    async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """See JobSender."""
         try:
-            await asyncio.to_thread(self._celery.send_task, "export", [str(export_id)])
+            await asyncio.to_thread(self._celery.send_task, job.name, args, kwargs)
         except Exception:
-            metrics.JOBS.labels("export", "unsent").inc()
-            log.exception("job not sent", extra={"job": "export", "export_id": str(export_id)})
+            metrics.JOBS.labels(job.name, "unsent").inc()
+            log.exception("job not sent", extra={"job": job.name, "arguments": [*map(str, args)]})
             return
-        metrics.JOBS.labels("export", "sent").inc()
+        metrics.JOBS.labels(job.name, "sent").inc()
 
     async def close(self) -> None:
         """See JobSender."""
         await asyncio.to_thread(self._celery.close)
 
 
-def make_sender(settings: Settings, database: Database, files: Files) -> JobSender:
-    """The sender that the settings name."""
-    return CelerySender(settings) if settings.jobs_queue_url else InProcessSender(database, files)
+def make_sender(settings: Settings, run: Run) -> JobSender:
+    """The sender that the settings name; `run` is what jobs of this process work with."""
+    return CelerySender(settings) if settings.jobs_queue_url else InProcessSender(run)
+
+
+async def send_overdue(sender: JobSender, run: Run) -> None:
+    """Send every job again that should have been run by now."""
+    for job in all_jobs().values():
+        for arguments in await job.overdue(run) if job.overdue else ():
+            log.warning("job sent again", extra={"job": job.name, "arguments": [*map(str, arguments)]})
+            await sender.send(job, *arguments)
+
+
+async def keep_sending(sender: JobSender, run: Run) -> None:
+    """Look for overdue jobs again and again, at a time of its own in each process."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - only so that not all look at once
+        try:
+            await send_overdue(sender, run)
+        except (DBAPIError, OSError) as error:
+            log.warning("could not look for overdue jobs", extra={"error": first_line(error)})

@@ -1,83 +1,116 @@
-"""The Celery worker: `celery -A app.jobs.worker worker`. SQS in AWS, at least once, so every job is idempotent."""
+"""The Celery worker: `celery -A app.jobs.worker worker --concurrency 1`.
+
+A message is acknowledged when its job is done, and at no other time. One that fails, is killed or takes too long comes
+again, after a longer and longer pause, until SQS has given it out as often as its redrive policy says and keeps it as a
+dead letter. Time-outs, each longer than the one before it: a job's own (JOB_TIME_LIMIT), the one that kills its
+process, the queue's visibility time-out, after which SQS takes the worker for dead.
+"""
 
 import asyncio
-import uuid
+import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery, signals
+from celery.exceptions import Reject
 
-from app.core.logging import configure_logging
+from app.core.database import Database
+from app.core.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
+from app.jobs.files import JOB_SECONDS, make_files
+from app.jobs.job import Job, Run, all_jobs
+from app.jobs.protection import protected
 
-MAX_RETRIES = 5
-BACKOFF_SECONDS = 2
-VISIBILITY_SECONDS = 900
-"""Longer than any job takes; a message that was not acknowledged by then is another worker's."""
+KILL_SECONDS = 30
+"""A job that has not ended so long after its time limit is killed."""
+BACKOFF_SECONDS = (10, 30, 120, 300)
+"""The pauses before a message comes again."""
 
 
-def make_celery(settings: Settings) -> Celery:
-    """A Celery application for the settings' queue."""
+def make_celery(settings: Settings, *, tries: int = 1, client: dict[str, Any] | None = None) -> Celery:
+    """A Celery application for the settings' queue. `tries`: how often it gives a message out; `client`: botocore's
+    configuration."""
     celery = Celery("app")
-    queue = str(settings.jobs_queue_url or "memory").rsplit("/", 1)[-1]
+    queue = str(settings.jobs_queue_url).rsplit("/", 1)[-1]
+    pauses = {number: BACKOFF_SECONDS[min(number, len(BACKOFF_SECONDS)) - 1] for number in range(1, tries)}
     celery.conf.update(
-        broker_url=_broker(settings),
-        broker_transport_options=_options(settings, queue),
+        broker_url="sqs://",  # credentials come from the task's role
+        broker_transport_options={
+            "region": settings.aws_region,
+            "wait_time_seconds": 10,
+            "client-config": client or {},
+            "predefined_queues": {
+                queue: {
+                    "url": quote(str(settings.jobs_queue_url), safe=":/.-_"),
+                    # After the last one there is nothing to wait for: the next look makes it a dead letter.
+                    "backoff_policy": pauses | {tries: 0},
+                    "backoff_tasks": [*all_jobs()],
+                }
+            },
+        },
         task_default_queue=queue,
         task_create_missing_queues=False,
+        task_publish_retry=False,
         task_acks_late=True,
-        task_reject_on_worker_lost=True,
+        task_acks_on_failure_or_timeout=False,
+        task_reject_on_worker_lost=False,  # as any failure: left in the queue, with a pause
         task_ignore_result=True,
-        task_time_limit=VISIBILITY_SECONDS - 60,
+        task_time_limit=settings.job_time_limit + KILL_SECONDS,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,
     )
-    celery.task(name="export", bind=True, max_retries=MAX_RETRIES)(_export)
+    for name, job in all_jobs().items():
+        celery.task(name=name, bind=True)(_task(job, settings, tries))
     return celery
 
 
-def _broker(settings: Settings) -> str:
-    url = settings.jobs_queue_url or "memory://"
-    if url.startswith(("memory:", "redis:", "rediss:")):
-        return url
-    return "sqs://"  # credentials come from the task's role
+def _task(job: Job[Any], settings: Settings, tries: int) -> Callable[..., None]:
+    def run(task: Any, *args: Any, **kwargs: Any) -> None:
+        message = task.request.properties["delivery_info"]["sqs_message"]
+        number = int(message["Attributes"]["ApproximateReceiveCount"])
+        try:
+            with protected(settings.job_time_limit + KILL_SECONDS):
+                asyncio.run(_run(job, settings, number, number >= tries, args, kwargs))
+        except Exception as error:  # logged by the job; whatever it is, the message is not acknowledged
+            raise Reject(first_line(error), requeue=False) from error
+
+    return run
 
 
-def _options(settings: Settings, queue: str) -> dict[str, Any]:
-    url = settings.jobs_queue_url or ""
-    if not url.startswith("http"):
-        return {}
-    return {
-        "region": settings.aws_region,
-        "visibility_timeout": VISIBILITY_SECONDS,
-        "wait_time_seconds": 10,
-        "predefined_queues": {queue: {"url": quote(url, safe=":/.-_")}},
-    }
-
-
-def _export(task: Any, export_id: str) -> None:
-    """One export, with a longer and longer pause between tries; SQS keeps what fails for good as a dead letter."""
-    final = task.request.retries >= MAX_RETRIES
-    try:
-        asyncio.run(_run_export(uuid.UUID(export_id), final=final))
-    except Exception as error:
-        raise task.retry(exc=error, countdown=BACKOFF_SECONDS * 2**task.request.retries) from error
-
-
-async def _run_export(export_id: uuid.UUID, *, final: bool) -> None:
-    """A loop, an engine and a client of its own for each job: nothing survives that belongs to an ended loop."""
-    from app.core.database import Database
-    from app.jobs.exports import run_export
-    from app.jobs.files import make_files
-
-    settings = get_settings()
+async def _run(job: Job[Any], settings: Settings, number: int, last: bool, args: Any, kwargs: Any) -> None:
     database = Database(settings)
     try:
-        await run_export(database, make_files(settings, database), export_id, final=final)
+        files = make_files(settings, database, JOB_SECONDS)
+        await job(Run(database, files, settings.job_time_limit, number, last), *args, **kwargs)
     finally:
         await database.close()
+
+
+def tries_of_queue(settings: Settings) -> int:
+    """How often the queue gives a message out before it is a dead letter. Ends the process when the queue does not
+    answer, or would lose jobs or run them twice at once."""
+    sqs: Any = boto3.client("sqs", region_name=settings.aws_region)
+    url, names = str(settings.jobs_queue_url), ["VisibilityTimeout", "RedrivePolicy"]
+    try:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"The worker cannot start: the queue does not answer: {first_line(error)}") from None
+    longest = settings.job_time_limit + KILL_SECONDS
+    if int(found["VisibilityTimeout"]) <= longest:
+        raise SystemExit(
+            f"The worker cannot start: the queue takes a worker for dead after {found['VisibilityTimeout']} s, but a "
+            f"job may take {longest} s (JOB_TIME_LIMIT and {KILL_SECONDS} more): raise the visibility time-out"
+        )
+    if "RedrivePolicy" not in found:
+        raise SystemExit(
+            "The worker cannot start: the queue has no redrive policy, so a job that fails would be tried for ever"
+        )
+    return int(json.loads(found["RedrivePolicy"])["maxReceiveCount"])
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -89,5 +122,6 @@ def _logging(**_: Any) -> None:
 def __getattr__(name: str) -> Any:
     """`celery -A app.jobs.worker` looks for `app`; importing this module alone reads no settings."""
     if name in ("app", "celery"):
-        return make_celery(get_settings())
+        settings = get_settings()
+        return make_celery(settings, tries=tries_of_queue(settings))
     raise AttributeError(name)

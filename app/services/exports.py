@@ -1,53 +1,63 @@
 """Exports: asked for in a request, made by a job, fetched when done."""
 
+import logging
+import math
 import uuid
 from datetime import timedelta
 
-from app.core.database import UnitOfWork
+from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller
 from app.crud import exports as export_crud
-from app.jobs.files import Files
+from app.crud import users as user_crud
+from app.jobs.exports import export as export_job
+from app.jobs.files import File, Files, FilesUnavailableError
 from app.jobs.sender import JobSender
 from app.models import Export, ExportStatus
 from app.models.base import utc_now
 from app.schemas.export import ExportRead
 from app.services.users import standing
 
-SEND_AGAIN = timedelta(seconds=60)
-"""A job that nobody took by then is sent again: the queue was away, or lost it."""
+log = logging.getLogger("app.exports")
+HOUR = timedelta(hours=1)
 MISSING = "There is no such export."
 
 
-async def start(unit: UnitOfWork, *, caller: Caller, jobs: JobSender) -> ExportRead:
-    """Ask for an export of all of the caller's items."""
+async def start(unit: UnitOfWork, *, caller: Caller, per_hour: int, jobs: JobSender) -> ExportRead:
+    """Ask for an export of all of the caller's items; at most so many an hour, for each reads them all."""
     user = await standing(unit, caller)
-    export = Export(owner_id=user.id, status=ExportStatus.PENDING, sent_at=utc_now())
+    await user_crud.get(unit.session, user.id, lock=True)  # of many at once, each counts those before it
+    now = utc_now()
+    newest = await export_crud.newest(unit.session, user.id, since=now - HOUR, limit=per_hour)
+    if len(newest) == per_hour:
+        wait = math.ceil((newest[-1] + HOUR - now).total_seconds())
+        raise Problem(429, f"At most {per_hour} exports an hour.", headers={"Retry-After": str(wait)})
+    export = Export(owner_id=user.id, status=ExportStatus.PENDING, sent_at=now)
     unit.session.add(export)
     await unit.session.flush()
-    unit.after_commit(lambda: jobs.export(export.id))
+    unit.after_commit(lambda: jobs.send(export_job, export.id))
     return ExportRead.model_validate(export)
 
 
-async def read(unit: UnitOfWork, *, caller: Caller, export_id: uuid.UUID, jobs: JobSender) -> ExportRead:
+async def read(unit: UnitOfWork, *, caller: Caller, export_id: uuid.UUID) -> ExportRead:
     """How far it is."""
-    export = await _get(unit, caller, export_id)
-    waits = export.status == ExportStatus.PENDING and (export.sent_at or export.created_at) < utc_now() - SEND_AGAIN
-    if waits:
-        export.sent_at = utc_now()
-        unit.after_commit(lambda: jobs.export(export.id))
-    return ExportRead.model_validate(export)
+    return ExportRead.model_validate(await _get(unit, caller, export_id))
 
 
-async def download(unit: UnitOfWork, *, caller: Caller, export_id: uuid.UUID, files: Files) -> bytes:
-    """The file, once it is done."""
-    export = await _get(unit, caller, export_id)
+async def download(database: Database, *, caller: Caller, export_id: uuid.UUID, files: Files) -> File:
+    """The file, once it is done. The database's connection is given back before the file is asked for."""
+    async with database.unit() as unit:
+        export = await _get(unit, caller, export_id)
     if export.status != ExportStatus.DONE:
         raise Problem(409, f"The export is {export.status}.")
-    content = await files.get(export.id)
-    if content is None:
+    try:
+        file = await files.open(export.id)
+    except FilesUnavailableError as error:
+        log.error("files unavailable", extra={"error": str(error)})
+        raise Problem(503, "The file cannot be read now; try again.", headers={"Retry-After": "5"}) from None
+    if file is None:
         raise Problem(410, "The file has been deleted.")
-    return content
+    return file
 
 
 async def _get(unit: UnitOfWork, caller: Caller, export_id: uuid.UUID) -> Export:

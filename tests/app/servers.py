@@ -5,6 +5,7 @@ Postgres and Redis are Debian's binaries, with TLS when given a certificate; S3 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -162,6 +163,54 @@ def redis(folder: Path, tls: Tls | None = None, password: str = "") -> Iterator[
     finally:
         if server.process.poll() is None:
             server.stop()
+
+
+class Gate:
+    """A way to a server on loopback that can be open, hold back what is said through it, or be shut."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self._to = free_port(), port
+        self._open = asyncio.Event()
+        self._lines: set[asyncio.StreamWriter] = set()
+        self.waits = asyncio.Event()
+        """Set when something is held back."""
+
+    async def open(self) -> None:
+        """Let all through, what was held back first."""
+        self.waits.clear()
+        self._open.set()
+        if not hasattr(self, "_server"):
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def hold(self) -> None:
+        """Take connections, and let nothing through."""
+        await self.open()
+        self._open.clear()
+
+    async def shut(self) -> None:
+        """Refuse connections, and break those that there are."""
+        if hasattr(self, "_server"):
+            self._server.close()
+            del self._server
+        for line in self._lines:
+            line.transport.abort()
+        self._lines.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._to)
+        self._lines |= {writer, back}
+        await asyncio.gather(self._pass(reader, back), self._pass(there, writer), return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                if not self._open.is_set():
+                    self.waits.set()
+                    await self._open.wait()
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
 
 
 @contextmanager

@@ -207,8 +207,9 @@ async def test_a_row_that_somebody_has_locked_is_left_to_the_next_run(world: Wor
 
 async def test_an_export_that_is_tried_again_meanwhile_is_not_deleted(world: World) -> None:
     """Between finding a row and locking it there is time for a worker to claim it."""
-    from app.jobs.exports import run_export
+    from app.jobs.exports import export as run_export
     from app.jobs.files import DatabaseFiles
+    from app.jobs.job import Run
 
     export = world.export(world.now - EXPORTS_KEPT - MOMENT, "failed")
     await world.add(Export, export)
@@ -221,7 +222,7 @@ async def test_an_export_that_is_tried_again_meanwhile_is_not_deleted(world: Wor
             found = await reader.rows(statement)
             if found:
                 database.reader = reader
-                await run_export(database, DatabaseFiles(database), export["id"])
+                await run_export(Run(database, DatabaseFiles(database), seconds=60), export["id"])
             return found
 
     database.reader = Slow()  # type: ignore[assignment]

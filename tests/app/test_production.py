@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import os
@@ -12,17 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.core.settings import Settings
 from app.healthcheck import main as healthcheck
-from app.migrate import upgrade
-from tests.app.conftest import KEY, Running, User, new_database, register
-from tests.app.servers import Server, free_port
+from tests.app.conftest import KEY
+from tests.app.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 40
@@ -118,54 +114,6 @@ def test_a_request_in_flight_is_finished_after_sigterm(gunicorn: Gunicorn) -> No
         connection.sendall(body[10:])
         assert connection.recv(100).startswith(b"HTTP/1.1 201")
     assert gunicorn.process.wait(SECONDS) == 0
-
-
-@contextmanager
-def celery_worker(log: Path, **variables: str) -> Iterator[None]:
-    """The worker's own command, until the block ends."""
-    command = [sys.executable, "-m", "celery", "-A", "app.jobs.worker", "worker", "--pool", "solo"]
-    with log.open("w") as out:
-        worker = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), stdout=out, stderr=out)
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(log.read_text())
-        raise
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(SECONDS)
-
-
-async def finished_export(user: User) -> str:
-    """Have the user's items exported; the export's path, once its file has been read."""
-    await user.item()
-    started = await user.request("POST", "/items/exports")
-    path = str(started.headers["location"].split("/api/v1", 1)[1])
-    for _ in range(SECONDS * 10):
-        status = (await user.get(path)).json()["status"]
-        if status == "done":
-            break
-        await asyncio.sleep(0.1)
-    assert status == "done"
-    assert "Lighthouse" in (await user.get(f"{path}/file")).text
-    return path
-
-
-async def test_the_worker_takes_an_export_from_the_queue(
-    tmp_path: Path, postgres_server: tuple[Server, str], redis_server: tuple[Server, str]
-) -> None:
-    from contextlib import AsyncExitStack
-
-    url, broker = await new_database(postgres_server[1]), redis_server[1].replace("/0", "/1")
-    values: dict[str, Any] = {"database_url": url, "jobs_queue_url": broker, "secret_key": KEY}
-    settings = Settings(_env_file=None, **values)
-    await asyncio.to_thread(upgrade, settings)
-    log = tmp_path / "worker.log"
-    with celery_worker(log, DATABASE_URL=url, JOBS_QUEUE_URL=broker):
-        async with AsyncExitStack() as stack:
-            await finished_export(await register(await Running(stack, settings).client()))
-    lines = [line for line in log.read_text().splitlines() if "export done" in line]
-    assert json.loads(lines[0])["rows"] == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])

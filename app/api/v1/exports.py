@@ -4,8 +4,9 @@ import uuid
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
-from app.api.deps import RATE_LIMIT, CallerDep, FilesDep, JobsDep, UnitDep
+from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, FilesDep, JobsDep, SettingsDep, UnitDep
 from app.api.responses import errors
 from app.api.router import Router
 from app.schemas.export import ExportRead
@@ -19,28 +20,32 @@ CSV: dict[int | str, dict[str, Any]] = {
 
 @router.post("", operation_id="startExport", status_code=202, responses=errors(401))
 async def start_export(
-    request: Request, response: Response, caller: CallerDep, unit: UnitDep, jobs: JobsDep
+    request: Request, response: Response, caller: CallerDep, unit: UnitDep, jobs: JobsDep, settings: SettingsDep
 ) -> ExportRead:
     """Ask for a CSV file of all of your items. `Location` says where to see how far it is."""
-    export = await exports.start(unit, caller=caller, jobs=jobs)
+    export = await exports.start(unit, caller=caller, per_hour=settings.exports_per_hour, jobs=jobs)
     response.headers["location"] = request.url_for("read_export", export_id=export.id).path
     return export
 
 
 @router.get("/{export_id}", operation_id="readExport", responses=errors(401, 404))
-async def read_export(export_id: uuid.UUID, caller: CallerDep, unit: UnitDep, jobs: JobsDep) -> ExportRead:
+async def read_export(export_id: uuid.UUID, caller: CallerDep, unit: UnitDep) -> ExportRead:
     """How far an export is."""
-    return await exports.read(unit, caller=caller, export_id=export_id, jobs=jobs)
+    return await exports.read(unit, caller=caller, export_id=export_id)
 
 
 @router.get(
     "/{export_id}/file",
     operation_id="downloadExport",
-    response_class=Response,
+    response_class=StreamingResponse,
     responses={**errors(401, 404, 409, 410), **CSV},
 )
-async def download_export(export_id: uuid.UUID, caller: CallerDep, unit: UnitDep, files: FilesDep) -> Response:
+async def download_export(
+    export_id: uuid.UUID, caller: CallerDep, database: DatabaseDep, files: FilesDep
+) -> StreamingResponse:
     """The file of an export that is done."""
-    content = await exports.download(unit, caller=caller, export_id=export_id, files=files)
+    file = await exports.download(database, caller=caller, export_id=export_id, files=files)
+    # The length as well: a file that ends early, because the bucket went away, is seen to be cut.
     name = f'attachment; filename="items-{export_id}.csv"'
-    return Response(content, media_type="text/csv", headers={"content-disposition": name})
+    headers = {"content-disposition": name, "content-length": str(file.size)}
+    return StreamingResponse(file.chunks, media_type="text/csv", headers=headers)
