@@ -96,9 +96,9 @@ def _origin(reference: str) -> str:
     return "a stand-in from Debian packages" if _label(reference) else "the image itself"
 
 
-def _recipe() -> str:
+def _recipe(folder: Path = RECIPES) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for path in RECIPES.rglob("*") if path.is_file() and path.suffix != ".md"):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
         digest.update(f"\0{path.relative_to(RECIPES)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -124,7 +124,7 @@ def _stand_in(references: list[str]) -> None:
             f"{', '.join(unknown)} cannot be pulled, and docker/local has no stand-in for it.",
             f"Pull or load that image into Docker, or use one of: {', '.join(STAND_INS)}",
         )
-    if _label(BASE) != _recipe():
+    if _label(BASE) != _recipe(RECIPES / "base"):
         if os.geteuid() != 0:
             raise SlipwayError(
                 f"{names} cannot be pulled, and building a stand-in takes root (debootstrap).",
@@ -141,6 +141,7 @@ def _debootstrap() -> None:
     downloads = cache_dir() / "debootstrap"
     downloads.mkdir(exist_ok=True)
     log = run_dir() / "log" / "debootstrap.log"
+    recipe = _recipe(RECIPES / "base")
     with tempfile.TemporaryDirectory(dir=_roomy()) as scratch:
         tree = Path(scratch) / "tree"
         shutil.copytree(RECIPES / "base", tree)  # how dpkg is to unpack
@@ -152,10 +153,8 @@ def _debootstrap() -> None:
         for package in (tree / "var/cache/apt/archives").glob("*.deb"):
             package.unlink()
         shutil.copytree(RECIPES / "base", tree, dirs_exist_ok=True)  # debootstrap has a policy-rc.d of its own
-        changes = [
-            "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            f"LABEL {LABEL}={_recipe()}",
-        ]
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        changes = [f"ENV PATH={path}", f"LABEL {LABEL}={recipe}"]
         arguments = [argument for change in changes for argument in ("--change", change)]
         script = 'tree=$1; shift; tar --create --numeric-owner --directory "$tree" . | docker import "$@"'
         run(["sh", "-c", script, "import", str(tree), *arguments, "-", BASE], "docker import failed", log=log)
