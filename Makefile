@@ -6,7 +6,7 @@ SLIPWAY := .venv/bin/slipway
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/ready: pyproject.toml uv.lock tools/setup
+.venv/ready: pyproject.toml uv.lock $(wildcard app/pyproject.toml app/uv.lock) tools/setup
 	@tools/setup
 
 .PHONY: up down status logs doctor test check format dev clean
@@ -35,7 +35,7 @@ format: .venv/ready ## Format the code and sort its imports
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 dev: .venv/ready ## Run the app alone, with reload, without any service
-	@.venv/bin/uvicorn app.main:app --reload --port 8000
+	@app/.venv/bin/uvicorn app.main:app --reload --port 8000
 
 clean: down ## Take away the cache of images and downloads as well
 	@$(SLIPWAY) clean

@@ -1,4 +1,4 @@
-"""How gunicorn runs the app in production: `gunicorn -c app/gunicorn.conf.py app.main:app`.
+"""How gunicorn runs the app in production: `gunicorn -c gunicorn.conf.py app.main:app` in this folder.
 
 The time-outs form a chain with the load balancer and ECS (infra/contract.py); the infrastructure's tests compare both
 sides, so change a number here only together with them.
@@ -15,7 +15,7 @@ from app.core.settings import get_settings
 os.environ.setdefault("WEB_CONCURRENCY", "4")  # the workers read it too
 get_settings()  # what is wrong with them is said here, in one line, and not by each worker with a traceback
 
-bind = "0.0.0.0:8000"
+bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
 worker_class = "uvicorn_worker.UvicornWorker"
 workers = int(os.environ["WEB_CONCURRENCY"])
 loglevel = os.environ.get("LOG_LEVEL", "info").lower()

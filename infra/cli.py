@@ -84,7 +84,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a stack file would create, as a tree. For a real account use `pulumi preview`."""
-    from infra.local import plan as planner
+    from infra.graph import plan as planner
 
     if not offline:
         raise SlipwayError(
@@ -105,10 +105,10 @@ def diagram(
     file: Annotated[Path | None, typer.Option("--out", help="The SVG file; else docs/graphs/STACK.svg.")] = None,
 ) -> None:
     """Draw a stack file's architecture, from the graph that `plan --offline` lists: no account is needed."""
-    from infra.local.diagram import picture
-    from infra.local.drawing import draw
+    from infra.graph.diagram import picture
+    from infra.graph.drawing import draw
+    from infra.graph.plan import states
     from infra.local.paths import ROOT
-    from infra.local.plan import states
 
     target = file or ROOT / "docs" / "graphs" / f"{stack}.svg"
     drawn = draw(picture(states(stack)))
@@ -122,11 +122,10 @@ def cost(
     stack: Annotated[str, typer.Argument(help="A stack file's name: dev, staging, prod.")], as_json: Json = False
 ) -> None:
     """Show what a stack costs a month while nobody uses it, line by line, in USD, and what use adds."""
-    from infra import cost as bill
-    from infra.settings import Settings
+    from infra.graph import cost as bill
+    from infra.graph.plan import graph
 
-    settings = Settings.from_files(stack)
-    told = bill.as_json(stack, settings, bill.region_of(stack))
+    told = bill.as_json(stack, graph(stack), bill.region_of(stack))
     if as_json:
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
         return

@@ -14,23 +14,15 @@ from typing import Annotated, Any, Literal, Self
 
 import pulumi
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from infra import contract
-from infra.errors import SlipwayError
-from infra.sizes import DATABASE_MEMORY_GIB, FARGATE_MEMORY, LOG_RETENTION_DAYS, fargate_memory, max_connections
+from infra import naming
+from infra.errors import SlipwayError, explained
+from infra.sizes import DATABASE_MEMORY_GIB, LOG_RETENTION_DAYS
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = "slipway"
-SECRETS_KEY = "appSecrets"
+SECRETS_KEY = "secrets"
 
 DOMAIN = r"^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})?$"
 
@@ -56,12 +48,46 @@ def _retention(value: int) -> int:
     return value
 
 
-class Settings(BaseModel):
-    """What one environment is made of."""
+Text = Annotated[str, BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else str(value))]
+
+
+class ProcessSizes(BaseModel):
+    """What a stack's file may change of a process in stacks/app.yaml; what it leaves out stays."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
-    environment: Literal["local", "dev", "staging", "prod"]
+    cpu: int | None = None
+    memory: int | None = None
+    tasks: int | None = None
+    max_tasks: int | None = None
+    schedule: str | None = None
+    spot: bool | None = None
+
+
+class ExistingVpc(BaseModel):
+    """A network that is there already; the stack then makes none."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
+    public_subnets: Annotated[list[str], Field(min_length=2)]
+    """For the load balancer, in two zones at least."""
+    private_subnets: Annotated[list[str], Field(min_length=2)]
+    """For tasks: with a way to AWS's services, by a NAT gateway or by endpoints."""
+    isolated_subnets: Annotated[list[str], Field(min_length=2)]
+    """For data stores; they need no way out."""
+
+
+class Settings(BaseModel):
+    """What one stack is made of."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    kind: Literal["environment", "preview"]
+    tier: Literal["dev", "staging", "prod"]
+    processes: dict[str, ProcessSizes]
+    environment: dict[str, Text]
+    existing_vpc: Annotated[ExistingVpc | None, BeforeValidator(lambda given: given or None)] = None
     vpc_cidr: Annotated[str, AfterValidator(_vpc_range)]
     zones: Annotated[int, Field(ge=2, le=3)]
     nat_gateways: Literal["none", "one", "per-zone"]
@@ -75,14 +101,6 @@ class Settings(BaseModel):
     base_image: Annotated[str, Field(pattern=r"^[a-z0-9][\w./:@-]+$")]
     build_network: Literal["default", "host"]
     architecture: Literal["X86_64", "ARM64"]
-    web_cpu: int
-    web_memory: int
-    web_tasks: Annotated[int, Field(ge=1, le=100)]
-    web_max_tasks: Annotated[int, Field(ge=1, le=100)]
-    worker_cpu: int
-    worker_memory: int
-    worker_tasks: Annotated[int, Field(ge=0, le=100)]
-    worker_max_tasks: Annotated[int, Field(ge=0, le=100)]
     database_class: str
     database_version: Annotated[str, Field(pattern=r"^\d+$", coerce_numbers_to_str=True)]
     database_storage_gb: Annotated[int, Field(ge=20, le=65536)]
@@ -95,43 +113,15 @@ class Settings(BaseModel):
     cache_version: Annotated[str, Field(pattern=r"^\d+\.\d+$", coerce_numbers_to_str=True)]
     cache_nodes: Annotated[int, Field(ge=1, le=6)]
     cache_ca: str
-    cors_origins: list[str]
+    bucket_expire_days: Annotated[int, Field(ge=0, le=36500)]
     secrets_generation: Annotated[int, Field(ge=1)]
     protect: bool
     log_retention_days: Annotated[int, AfterValidator(_retention)]
-    cleanup_schedule: Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")]
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
     monthly_budget_usd: Annotated[int, Field(ge=0)]
     github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*(@\d+)?/[\w.-]+(@\d+)?)?$")]
     github_provider: bool
     state_bucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
-
-    @model_validator(mode="after")
-    def _fargate_pairs(self) -> Self:
-        _check_fargate("webCpu", self.web_cpu, "webMemory", self.web_memory)
-        _check_fargate("workerCpu", self.worker_cpu, "workerMemory", self.worker_memory)
-        return self
-
-    @model_validator(mode="after")
-    def _ranges_of_tasks(self) -> Self:
-        for kind, least, most in (
-            ("web", self.web_tasks, self.web_max_tasks),
-            ("worker", self.worker_tasks, self.worker_max_tasks),
-        ):
-            if most < least:
-                raise ValueError(f"{kind}MaxTasks is {most}: it must be at least {kind}Tasks, {least}")
-        if self.worker_max_tasks > self.worker_tasks and not self.container_insights:
-            raise ValueError(
-                f"workerMaxTasks is {self.worker_max_tasks} with containerInsights false: scaling compares the queue "
-                "with the number of running tasks, which Container Insights counts. Set it to true, or workerMaxTasks "
-                f"to {self.worker_tasks}"
-            )
-        if self.worker_tasks == 0 < self.worker_max_tasks:
-            raise ValueError(
-                f"workerTasks is 0 with workerMaxTasks {self.worker_max_tasks}: scaling compares the queue with the "
-                "tasks that run, so one has to; or set both to 0"
-            )
-        return self
 
     @model_validator(mode="after")
     def _name(self) -> Self:
@@ -143,8 +133,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _way_out(self) -> Self:
-        """The local AWS is no network of its own: tasks there reach the registry as this machine does."""
-        if self.nat_gateways == "none" and not self.interface_endpoints and self.environment != "local":
+        if self.nat_gateways == "none" and not self.interface_endpoints and not self.existing_vpc:
             raise ValueError(
                 "natGateways is none: tasks could neither pull their image nor read their secrets. "
                 "Set interfaceEndpoints to true, or natGateways to one"
@@ -152,44 +141,19 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _connections(self) -> Self:
-        """A database that is out of connections refuses the new revision in the middle of a rollout."""
+    def _database(self) -> Self:
         if self.database_class not in DATABASE_MEMORY_GIB:
             raise ValueError(
                 f"databaseClass is {self.database_class}: known are {', '.join(sorted(DATABASE_MEMORY_GIB))}"
-            )
-        allowed = int(max_connections(self.database_class) * 0.8)
-        workers = contract.web_concurrency(self.web_cpu)
-        asked = contract.connections(
-            web_tasks=self.web_max_tasks,
-            worker_tasks=self.worker_max_tasks,
-            workers=workers,
-            pool_size=self.database_pool_size,
-        )
-        if asked > allowed:
-            raise ValueError(
-                f"databasePoolSize is {self.database_pool_size}: {self.web_max_tasks} web tasks x 2 (a rollout runs "
-                f"both revisions) x {workers} workers x {self.database_pool_size}, {self.worker_max_tasks} worker "
-                f"tasks x 2 x {self.database_pool_size} and 10 are {asked} connections; 80 % of what "
-                f"{self.database_class} has is {allowed}. Take a smaller pool, fewer tasks or a larger class"
             )
         return self
 
     @model_validator(mode="after")
     def _production(self) -> Self:
-        if self.environment != "prod":
+        if self.tier != "prod":
             return self
-        weak = {
-            "databaseMultiAz": not self.database_multi_az,
-            "databaseBackupDays": self.database_backup_days < 7,
-            "databaseFinalSnapshot": not self.database_final_snapshot,
-            "cacheNodes": self.cache_nodes < 2,
-            "webTasks": self.web_tasks < 2,
-            "natGateways": self.nat_gateways != "per-zone",
-        }
-        found = [key for key, wrong in weak.items() if wrong]
-        if found:
-            raise ValueError(f"{', '.join(found)}: production keeps its data and survives the loss of a zone")
+        if self.nat_gateways != "per-zone" and not self.existing_vpc:
+            raise ValueError("natGateways: production survives the loss of a zone, so it has one in each: per-zone")
         if not self.domain:
             raise ValueError("domain is empty: production speaks TLS only, and a certificate is for a domain")
         missing = {
@@ -202,6 +166,16 @@ class Settings(BaseModel):
             raise ValueError(f"{', '.join(exposed)}: production has a firewall, and is watched by somebody who is told")
         return self
 
+    def weak_stores(self, stores: set[str]) -> list[str]:
+        """The keys of those stores that would lose data, or not survive a zone: what production may not have."""
+        weak = {
+            "databaseMultiAz": "database" in stores and not self.database_multi_az,
+            "databaseBackupDays": "database" in stores and self.database_backup_days < 7,
+            "databaseFinalSnapshot": "database" in stores and not self.database_final_snapshot,
+            "cacheNodes": "cache" in stores and self.cache_nodes < 2,
+        }
+        return [key for key, wrong in weak.items() if wrong]
+
     def placeholders(self) -> list[str]:
         """The keys that still have the value of the repository's own stack files."""
         given = {"domain": self.domain, "alarmEmail": self.alarm_email}
@@ -213,16 +187,15 @@ class Settings(BaseModel):
             return ""
         file = ROOT / path
         if not file.is_file():
-            raise pulumi.RunError(
-                f"{PROJECT}:{key} is {path!r}: there is no such file; for stack local `make up` makes it"
-            )
+            raise pulumi.RunError(f"{key} is {path!r}: there is no such file; for stack local `make up` makes it")
         return file.read_text()
 
     @staticmethod
-    def app_secrets() -> dict[str, pulumi.Output[str]]:
-        """More secret variables of the app, each an output that stays secret."""
-        text = pulumi.Config(PROJECT).get_secret(SECRETS_KEY)
-        names = json.loads(pulumi.runtime.get_config(f"{PROJECT}:{SECRETS_KEY}") or "{}")
+    def configured_secrets() -> dict[str, pulumi.Output[str]]:
+        """The app's secret variables that somebody has set, each an output that stays secret."""
+        config = pulumi.Config()
+        text = config.get_secret(SECRETS_KEY)
+        names = json.loads(pulumi.runtime.get_config(f"{config.name}:{SECRETS_KEY}") or "{}")
         if text is None:
             return {}
 
@@ -237,20 +210,18 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise SlipwayError(
-                f"{source}: {len(error.errors())} wrong value(s), nothing was changed:\n"
-                + "\n".join(f"  {_explain(dict(problem), values)}" for problem in error.errors()),
-                "Correct the value in that file, or with: pulumi config set KEY VALUE",
-            ) from None
+            raise explained(error, source) from None
 
     @classmethod
     def from_pulumi(cls) -> Settings:
         """The settings of the stack that the engine runs; Pulumi.yaml's defaults are already merged."""
-        config = pulumi.Config(PROJECT)
+        config = pulumi.Config()
         keys = [to_camel(name) for name in cls.model_fields]
         raw = {key: config.get(key) for key in keys}
-        source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
+        stack = pulumi.get_stack()
+        source = f"stacks/Pulumi.{stack}.yaml"
         try:
+            check_names(pulumi.get_project(), stack)
             settings = cls.load({key: _typed(value) for key, value in raw.items() if value is not None}, source)
         except SlipwayError as error:
             raise pulumi.RunError(str(error)) from None  # what the engine shows without a stack trace
@@ -260,7 +231,7 @@ class Settings(BaseModel):
                 f"{source}: {', '.join(placeholders)} still ends in {PLACEHOLDER}, which is nobody's. "
                 f"Say your own: pulumi config set {placeholders[0]} VALUE"
             )
-        if settings.environment == "prod" and not settings.protect:
+        if settings.tier == "prod" and not settings.protect:
             pulumi.log.warn("protect is false in production: `pulumi destroy` would not be refused")
         return settings
 
@@ -271,23 +242,25 @@ class Settings(BaseModel):
         if not path.exists():
             have = ", ".join(sorted(p.name[7:-5] for p in path.parent.glob("Pulumi.*.yaml")))
             raise SlipwayError(f"There is no stack file {path.relative_to(root)}.", f"Stacks here: {have}")
-        schema = yaml.safe_load((root / "Pulumi.yaml").read_text())["config"]
-        values = {k: v["default"] for k, v in schema.items() if isinstance(v, dict) and "default" in v}
+        project = yaml.safe_load((root / "Pulumi.yaml").read_text())
+        check_names(project["name"], stack)
+        values = {k: v["default"] for k, v in project["config"].items() if isinstance(v, dict) and "default" in v}
         given = yaml.safe_load(path.read_text()).get("config") or {}
-        prefix = f"{PROJECT}:"
-        values |= {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
+        prefix = f"{project['name']}:"
+        values |= {k.removeprefix(prefix): v for k, v in given.items() if ":" not in k or k.startswith(prefix)}
         values.pop(SECRETS_KEY, None)  # the app's business, and not readable here
         return cls.load(values, str(path.relative_to(root)))
 
 
-def _check_fargate(cpu_key: str, cpu: int, memory_key: str, memory: int) -> None:
-    allowed = fargate_memory(cpu)
-    if not allowed:
-        cpus = ", ".join(map(str, FARGATE_MEMORY))
-        raise ValueError(f"{cpu_key} is {cpu}: Fargate has {cpus} CPU units (1024 is one vCPU)")
-    if memory not in allowed:
-        sizes = ", ".join(map(str, allowed))
-        raise ValueError(f"{memory_key} is {memory}: with {cpu_key} {cpu} Fargate allows {sizes} MiB")
+def check_names(project: str, stack: str) -> None:
+    """Raises `SlipwayError` where project and stack do not make names that AWS takes."""
+    problem = (
+        naming.wrong("the project's name in Pulumi.yaml,", project, naming.LONGEST)
+        or naming.wrong("the stack's name", stack, naming.LONGEST)
+        or naming.wrong("project and stack together,", naming.stack_name(project, stack), naming.LONGEST)
+    )
+    if problem:
+        raise SlipwayError(f"Names begin with project and stack: {problem}.", "Take a shorter or plainer name.")
 
 
 def _typed(value: str) -> Any:
@@ -296,15 +269,3 @@ def _typed(value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _explain(problem: dict[str, Any], values: Mapping[str, Any]) -> str:
-    reason = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return f"{PROJECT}:{reason}"
-    key = str(problem["loc"][0])
-    if problem["type"] == "extra_forbidden":
-        return f"{PROJECT}:{key}: there is no such setting; Pulumi.yaml lists them all"
-    if problem["type"] == "missing":
-        return f"{PROJECT}:{key}: must be set"
-    return f"{PROJECT}:{key} is {values.get(key)!r}: {reason}"

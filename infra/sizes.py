@@ -47,3 +47,14 @@ def fargate_memory(cpu: int) -> list[int]:
     low, high, step = FARGATE_MEMORY[cpu]
     sizes = list(range(low, high + 1, step))
     return [size for size in sizes if size != 1536] if cpu == 256 else sizes
+
+
+def check_fargate(cpu_key: str, cpu: int, memory_key: str, memory: int) -> None:
+    """Raises `ValueError` that names the keys and the legal sizes where Fargate has no such pair."""
+    allowed = fargate_memory(cpu)
+    if not allowed:
+        cpus = ", ".join(map(str, FARGATE_MEMORY))
+        raise ValueError(f"{cpu_key} is {cpu}: Fargate has {cpus} CPU units (1024 is one vCPU)")
+    if memory not in allowed:
+        sizes = ", ".join(map(str, allowed))
+        raise ValueError(f"{memory_key} is {memory}: with {cpu_key} {cpu} Fargate allows {sizes} MiB")

@@ -21,7 +21,7 @@ from app.models.idempotency import REMEMBERED
 
 log = logging.getLogger("app.jobs")
 EXPORTS_KEPT = timedelta(days=30)
-"""The bucket deletes a file after as many days (infra/contract.py); a row without its file is of no use."""
+"""The bucket deletes a file after as many days (bucketExpireDays in Pulumi.yaml); a row alone is of no use."""
 BATCH = 1000
 """Rows of one transaction: few enough that a login, which deletes its user's expired tokens, hardly waits for them."""
 STATEMENT_SECONDS = 60

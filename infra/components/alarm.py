@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.components.cluster import Cluster
+from infra.foundation import ClusterFacts
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Alarm:
     """Another metric of the same namespace and dimensions: `over` is then a percentage of its sum."""
 
 
-def too_few_tasks(kind: str, cluster: Cluster, service: pulumi.Input[str], least: int) -> list[Alarm]:
+def too_few_tasks(kind: str, cluster: ClusterFacts, service: pulumi.Input[str], least: int) -> list[Alarm]:
     """Less of a service runs than should at least; nothing where nobody counts, or none has to run."""
     if not (cluster.counts_tasks and least):
         return []

@@ -89,11 +89,6 @@ class Alarms(pulumi.ComponentResource):
         self.register_outputs({"topicArn": self.topic_arn})
 
 
-def metrics(watched: Sequence[Alarm]) -> int:
-    """How many metrics the alarms read: what AWS charges for."""
-    return sum(2 if alarm.share_of else 1 for alarm in watched)
-
-
 def _what(alarm: Alarm) -> dict[str, Any]:
     if not alarm.share_of:
         percentile = alarm.statistic.startswith("p")

@@ -15,14 +15,14 @@ class BudgetArgs:
     """Inputs of `Budget`."""
 
     usd_a_month: int
-    environment: str
-    """The value of the tag `environment`, which tells this environment's costs from the account's others."""
+    stack: str
+    """The value of the tag `stack`, `<project>-<stack>`, which tells its costs from the account's others."""
     topic_arn: pulumi.Input[str]
 
     @classmethod
-    def of(cls, settings: Settings, *, topic_arn: pulumi.Input[str]) -> BudgetArgs:
+    def of(cls, settings: Settings, *, stack: str, topic_arn: pulumi.Input[str]) -> BudgetArgs:
         """As a stack's settings have it."""
-        return cls(settings.monthly_budget_usd, settings.environment, topic_arn)
+        return cls(settings.monthly_budget_usd, stack, topic_arn)
 
 
 class Budget(pulumi.ComponentResource):
@@ -49,7 +49,7 @@ class Budget(pulumi.ComponentResource):
             limit_amount=str(args.usd_a_month),
             limit_unit="USD",
             time_unit="MONTHLY",
-            cost_filters=[{"name": "TagKeyValue", "values": [f"user:environment${args.environment}"]}],
+            cost_filters=[{"name": "TagKeyValue", "values": [f"user:stack${args.stack}"]}],
             notifications=[tell("ACTUAL", 80), tell("FORECASTED", 100)],
             opts=pulumi.ResourceOptions(parent=self),
         )

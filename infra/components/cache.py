@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from infra import contract
 from infra.components.alarm import Alarm
-from infra.components.network import Network
+from infra.foundation import NetworkFacts, StoreFacts
 from infra.settings import Settings
 
 
@@ -17,7 +17,7 @@ from infra.settings import Settings
 class CacheArgs:
     """Inputs of `Cache`."""
 
-    network: Network
+    network: NetworkFacts
     key_arn: pulumi.Input[str]
     auth_token: pulumi.Input[str]
     node_type: str = "cache.t4g.micro"
@@ -28,7 +28,7 @@ class CacheArgs:
 
     @classmethod
     def of(
-        cls, settings: Settings, *, network: Network, key_arn: pulumi.Input[str], auth_token: pulumi.Input[str]
+        cls, settings: Settings, *, network: NetworkFacts, key_arn: pulumi.Input[str], auth_token: pulumi.Input[str]
     ) -> CacheArgs:
         """As a stack's settings have it."""
         return cls(
@@ -47,13 +47,7 @@ class Cache(pulumi.ComponentResource):
     Costs for each cache.t4g.micro (us-east-1): 12 USD a month.
     """
 
-    label = "cache"
-    port = contract.CACHE_PORT
-    """What security groups allow."""
-    address: pulumi.Output[str]
-    endpoint_port: pulumi.Output[int]
-    """Where it really answers; the local AWS has a port of its own."""
-    security_group_id: pulumi.Output[str]
+    facts: StoreFacts
     alarms: list[Alarm]
 
     def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -101,11 +95,15 @@ class Cache(pulumi.ComponentResource):
             maintenance_window="sun:04:30-sun:05:30",
             opts=child,
         )
-        self.address = redis.primary_endpoint_address
-        self.endpoint_port = redis.port.apply(lambda port: port or contract.CACHE_PORT)
-        self.security_group_id = group.id
+        self.facts = StoreFacts(
+            "cache",
+            group.id,
+            contract.CACHE_PORT,
+            redis.primary_endpoint_address,
+            redis.port.apply(lambda port: port or contract.CACHE_PORT),
+        )
         self.alarms = _alarms(redis)
-        self.register_outputs({"address": self.address})
+        self.register_outputs({"address": redis.primary_endpoint_address})
 
 
 def _family(version: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.foundation import ClusterFacts
 from infra.settings import Settings
 
 
@@ -26,16 +27,7 @@ class ClusterArgs:
 class Cluster(pulumi.ComponentResource):
     """An ECS cluster with the Fargate and Fargate Spot capacity providers. Free by itself."""
 
-    arn: pulumi.Output[str]
-    name: pulumi.Output[str]
-    task_arn: pulumi.Output[str]
-    """What the ARNs of its tasks begin with ..."""
-    deployment_arn: pulumi.Output[str]
-    """... and those of its services' deployments."""
-    ready: list[pulumi.Resource]
-    """What has to be there before a service asks for Spot."""
-    counts_tasks: bool
-    """Whether there are metrics of how many run."""
+    facts: ClusterFacts
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:cluster:Cluster", name, None, opts)
@@ -52,10 +44,5 @@ class Cluster(pulumi.ComponentResource):
             default_capacity_provider_strategies=[{"capacity_provider": "FARGATE", "weight": 1}],
             opts=child,
         )
-        self.arn = cluster.arn
-        self.name = cluster.name
-        self.counts_tasks = args.container_insights
-        self.task_arn = cluster.arn.apply(lambda arn: arn.replace(":cluster/", ":task/"))
-        self.deployment_arn = cluster.arn.apply(lambda arn: arn.replace(":cluster/", ":service-deployment/"))
-        self.ready = [capacity]
-        self.register_outputs({"arn": self.arn})
+        self.facts = ClusterFacts(cluster.arn, cluster.name, args.container_insights, ready=[capacity])
+        self.register_outputs({"arn": cluster.arn})

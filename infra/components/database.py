@@ -8,10 +8,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import contract
+from infra import contract, naming
 from infra.components.alarm import Alarm
-from infra.components.network import Network
 from infra.components.roles import service_role
+from infra.foundation import NetworkFacts, StoreFacts
 from infra.settings import Settings
 from infra.sizes import max_connections
 
@@ -23,7 +23,7 @@ GIB = 1024**3
 class DatabaseArgs:
     """Inputs of `Database`."""
 
-    network: Network
+    network: NetworkFacts
     key_arn: pulumi.Input[str]
     instance_class: str = "db.t4g.micro"
     version: str = "17"
@@ -36,7 +36,7 @@ class DatabaseArgs:
     """Whether its end leaves a snapshot."""
 
     @classmethod
-    def of(cls, settings: Settings, *, network: Network, key_arn: pulumi.Input[str]) -> DatabaseArgs:
+    def of(cls, settings: Settings, *, network: NetworkFacts, key_arn: pulumi.Input[str]) -> DatabaseArgs:
         """As a stack's settings have it."""
         return cls(
             network=network,
@@ -59,19 +59,16 @@ class Database(pulumi.ComponentResource):
     db.t4g.micro with 20 GB (us-east-1): 14 USD a month, twice that with Multi-AZ.
     """
 
-    label = "database"
-    port = contract.DATABASE_PORT
-    """What security groups allow."""
-    address: pulumi.Output[str]
-    endpoint_port: pulumi.Output[int]
-    """Where it really answers; the local AWS has a port of its own."""
+    facts: StoreFacts
+    database_name: str
     master_secret_arn: pulumi.Output[str]
-    security_group_id: pulumi.Output[str]
+    """Where RDS keeps the owner's name and password."""
     alarms: list[Alarm]
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:database:Database", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        self.database_name = naming.identifier(name)
         group = aws.ec2.SecurityGroup(
             f"{name}-database",
             description="The database: reached by web, worker and migration tasks, reaches nothing",
@@ -107,7 +104,7 @@ class Database(pulumi.ComponentResource):
             storage_type="gp3",
             storage_encrypted=True,
             kms_key_id=args.key_arn,
-            db_name=contract.DATABASE_NAME,
+            db_name=self.database_name,
             username=contract.DATABASE_OWNER,
             manage_master_user_password=True,
             master_user_secret_kms_key_id=args.key_arn,
@@ -139,14 +136,12 @@ class Database(pulumi.ComponentResource):
             else None,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
-        self.address = instance.address
-        self.endpoint_port = instance.port
+        self.facts = StoreFacts("database", group.id, contract.DATABASE_PORT, instance.address, instance.port)
         self.master_secret_arn = instance.master_user_secrets.apply(
             lambda found: found[0].secret_arn or "" if found else ""
         )
-        self.security_group_id = group.id
         self.alarms = _alarms(args, instance)
-        self.register_outputs({"address": self.address})
+        self.register_outputs({"address": instance.address})
 
 
 def _alarms(args: DatabaseArgs, instance: aws.rds.Instance) -> list[Alarm]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.load_balancer import LoadBalancer
+from infra.foundation import LoadBalancerFacts
 from infra.settings import Settings
 
 
@@ -17,10 +17,10 @@ class DnsArgs:
 
     domain: str
     hosted_zone_id: str
-    load_balancer: LoadBalancer
+    load_balancer: LoadBalancerFacts
 
     @classmethod
-    def of(cls, settings: Settings, *, load_balancer: LoadBalancer) -> DnsArgs:
+    def of(cls, settings: Settings, *, load_balancer: LoadBalancerFacts) -> DnsArgs:
         """As a stack's settings have it."""
         return cls(settings.domain, settings.hosted_zone_id, load_balancer)
 

@@ -1,10 +1,9 @@
-"""The app's image: built with BuildKit, pushed to the environment's registry, deployed by digest."""
+"""An image: built with BuildKit, pushed to the registry, deployed by digest."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,48 +12,82 @@ import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
 from infra import contract
-from infra.components.registry import Registry
+from infra.app import App
+from infra.components.build_context import KIT_FOLDER, build_context
+from infra.foundation import RegistryFacts
 from infra.settings import ROOT, Settings
+
+COPIES = ROOT / ".slipway" / "build"
+"""Where the copies lie that builds read."""
 
 
 @dataclass(frozen=True)
 class ImageArgs:
     """Inputs of `Image`."""
 
-    registry: Registry
-    context: Path
+    registry: RegistryFacts
+    source: Path
     """The build's root folder."""
     dockerfile: Path
-    """Relative to the context."""
-    sources: Sequence[str]
-    """Files and folders below the context that the build reads; the .dockerignore lets in just these."""
-    base_image: str
+    extra: Mapping[str, str | Path] = field(default_factory=dict)
+    """Files of the kit that the build finds in its folder `.slipway`: text, or a file's path."""
+    appended: str = ""
+    """More lines of the Dockerfile, for its last stage."""
+    tag_prefix: str = ""
+    """Tells the images of one repository apart."""
     architecture: str = "X86_64"
     build_args: Mapping[str, str] = field(default_factory=dict)
-    """Arguments of the build beside BASE_IMAGE."""
     network: str = "default"
     """`host` where a build reaches the package registries only as this machine does."""
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to be done before it is pushed."""
 
     @classmethod
-    def of(cls, settings: Settings, *, registry: Registry, hooks: pulumi.ResourceHookBinding | None) -> ImageArgs:
-        """The app's image, as a stack's settings have it."""
+    def of_the_app(
+        cls, app: App, settings: Settings, *, registry: RegistryFacts, hooks: pulumi.ResourceHookBinding | None
+    ) -> ImageArgs:
+        """The app's image: by its own Dockerfile, or by docker/app for a module."""
+        source = ROOT / app.source
+        own = bool(app.dockerfile)
+        extra, appended = authorities(settings, app.stores)
+        arguments = {"BASE_IMAGE": settings.base_image}
+        if not own:
+            arguments |= {"SOURCE": source.name, "MODULE": app.module}
+            extra["gunicorn.conf.py"] = ROOT / "docker" / "app" / "gunicorn.conf.py"
         return cls(
             registry=registry,
-            context=ROOT,
-            dockerfile=Path("docker/app/Dockerfile"),
-            sources=["app", "docker/app", "pyproject.toml", "uv.lock"],
-            base_image=settings.base_image,
+            source=source,
+            dockerfile=ROOT / (app.dockerfile or "docker/app/Dockerfile"),
+            extra=extra,
+            appended=appended,
             architecture=settings.architecture,
-            build_args={} if settings.database_ca else {"RDS_CA_URL": contract.DATABASE_CA_URL},
+            build_args=arguments,
+            network=settings.build_network,
+            hooks=hooks,
+        )
+
+    @classmethod
+    def of_the_database_step(
+        cls, settings: Settings, *, registry: RegistryFacts, hooks: pulumi.ResourceHookBinding | None
+    ) -> ImageArgs:
+        """The kit's own image, which makes the database's roles: psql, and one script."""
+        extra, appended = authorities(settings, {"database"})
+        return cls(
+            registry=registry,
+            source=ROOT / "docker" / "database",
+            dockerfile=ROOT / "docker" / "database" / "Dockerfile",
+            extra=extra,
+            appended=appended,
+            tag_prefix="database-",
+            architecture=settings.architecture,
+            build_args={"BASE_IMAGE": f"postgres:{settings.database_version}-alpine"},
             network=settings.build_network,
             hooks=hooks,
         )
 
 
 class Image(pulumi.ComponentResource):
-    """Builds and pushes one image. Its tag is the hash of its sources, and never moves by a push (ECR.2).
+    """Builds and pushes one image. Its tag is the hash of what the build sees, and never moves by a push (ECR.2).
 
     `reference` is `repository@sha256:...`: what a task definition names is exactly what was built here.
     """
@@ -65,15 +98,23 @@ class Image(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:image:Image", name, None, opts)
-        self.tag = source_hash(args)
-        repository = args.registry.repository_url
+        copy, hashed = build_context(
+            args.source,
+            args.dockerfile,
+            extra=args.extra,
+            appended=args.appended,
+            told=f"{args.architecture} {sorted(args.build_args.items())}",
+            into=COPIES / name,
+        )
+        self.tag = f"{args.tag_prefix}{hashed}"
+        repository = args.registry.url
         login = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
         image = docker_build.Image(
-            f"{name}-image",
+            name,
             # Relative to the program, as its plugins take them: another checkout of the same commit is no change.
-            context={"location": os.path.relpath(args.context)},
-            dockerfile={"location": os.path.relpath(args.context / args.dockerfile)},
-            build_args={"BASE_IMAGE": args.base_image, **args.build_args},
+            context={"location": os.path.relpath(copy)},
+            dockerfile={"location": os.path.relpath(copy / KIT_FOLDER / "Dockerfile")},
+            build_args=dict(args.build_args),
             platforms=[
                 docker_build.Platform.LINUX_ARM64 if args.architecture == "ARM64" else docker_build.Platform.LINUX_AMD64
             ],
@@ -81,7 +122,8 @@ class Image(pulumi.ComponentResource):
             network=docker_build.NetworkMode(args.network),
             tags=[pulumi.Output.format("{0}:{1}", repository, self.tag)],
             registries=[
-                {"address": repository, "username": login.user_name, "password": login.password},
+                # The provider's schema does not mark it.
+                {"address": repository, "username": login.user_name, "password": pulumi.Output.secret(login.password)},
             ],
             push=True,
             # A preview that builds takes minutes and needs a Docker engine; `up` builds and says what failed.
@@ -93,19 +135,25 @@ class Image(pulumi.ComponentResource):
         self.register_outputs({"digest": self.digest})
 
 
-def source_hash(args: ImageArgs) -> str:
-    """Twelve hex digits over paths, modes and bytes of the sources, and over what the build is told."""
-    digest = hashlib.sha256(f"{args.base_image} {args.architecture} {sorted(args.build_args.items())}".encode())
-    for source in sorted(args.sources):
-        root = args.context / source
-        files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
-        for path in files:
-            if "__pycache__" in path.parts:
-                continue
-            executable = "x" if path.stat().st_mode & 0o100 else "-"
-            digest.update(f"\0{path.relative_to(args.context)} {executable}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+def authorities(settings: Settings, stores: set[str]) -> tuple[dict[str, str | Path], str]:
+    """Who signs the stores' certificates, as files of the image: the kit's files, and the lines that put them there.
+
+    RDS's authorities are fetched by the build, for they are in no system's list; a stack may name files of its own.
+    """
+    extra: dict[str, str | Path] = {}
+    lines: list[str] = []
+    for store, key, file, path, url in (
+        ("database", "databaseCa", settings.database_ca, contract.DATABASE_CA_PATH, contract.DATABASE_CA_URL),
+        ("cache", "cacheCa", settings.cache_ca, contract.CACHE_CA_PATH, ""),
+    ):
+        if store not in stores:
+            continue
+        if file:
+            extra[f"{store}.pem"] = settings.pem(key, file)
+            lines.append(f"COPY --chmod=0644 {KIT_FOLDER}/{store}.pem {path}")
+        elif url:
+            lines.append(f"ADD --chmod=0644 {url} {path}")
+    return extra, "".join(f"{line}\n" for line in lines)
 
 
 def _ca_secret() -> dict[str, pulumi.Input[str]] | None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra import contract
+from infra import contract, naming
 from infra.components.alarm import Alarm
-from infra.components.certificate import Certificate
-from infra.components.network import Network
 from infra.components.storage import Storage, StorageArgs
+from infra.foundation import LoadBalancerFacts, NetworkFacts
 from infra.settings import Settings
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
@@ -30,7 +29,7 @@ NO_SUCH_SERVICE: aws.lb.ListenerDefaultActionArgsDict = {
 class LoadBalancerArgs:
     """Inputs of `LoadBalancer`."""
 
-    network: Network
+    network: NetworkFacts
     access_log_days: int = 30
     """How long its log of requests is kept (ELB.5)."""
     domain: str = ""
@@ -40,13 +39,15 @@ class LoadBalancerArgs:
     """ELB.6."""
 
     @classmethod
-    def of(cls, settings: Settings, *, network: Network, certificate: Certificate | None) -> LoadBalancerArgs:
+    def of(
+        cls, settings: Settings, *, network: NetworkFacts, certificate_arn: pulumi.Input[str] | None
+    ) -> LoadBalancerArgs:
         """As a stack's settings have it."""
         return cls(
             network=network,
             access_log_days=settings.log_retention_days,
             domain=settings.domain,
-            certificate_arn=certificate.arn if certificate else None,
+            certificate_arn=certificate_arn,
             deletion_protection=settings.protect,
         )
 
@@ -60,12 +61,7 @@ class LoadBalancer(pulumi.ComponentResource):
     """
 
     arn: pulumi.Output[str]
-    dns_name: pulumi.Output[str]
-    zone_id: pulumi.Output[str]
-    listener_arn: pulumi.Output[str]
-    security_group_id: pulumi.Output[str]
-    arn_suffix: pulumi.Output[str]
-    url: pulumi.Output[str]
+    facts: LoadBalancerFacts
     alarms: list[Alarm]
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -96,7 +92,7 @@ class LoadBalancer(pulumi.ComponentResource):
             opts=child,
         )
         balancer = aws.lb.LoadBalancer(
-            f"{name}-lb",
+            naming.short(f"{name}-lb"),
             load_balancer_type="application",
             internal=False,
             subnets=args.network.public_subnet_ids,
@@ -108,19 +104,21 @@ class LoadBalancer(pulumi.ComponentResource):
             enable_deletion_protection=args.deletion_protection,
             access_logs={"bucket": logs.bucket, "enabled": True},
             # AWS writes a test object when the logs are switched on: the bucket must let it by then.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs.policy, *args.network.ways_out]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs.policy, *args.network.ready]),
         )
         listener = self._listeners(name, args, balancer)
         self.arn = balancer.arn
-        self.dns_name = balancer.dns_name
-        self.zone_id = balancer.zone_id
-        self.arn_suffix = balancer.arn_suffix
-        self.listener_arn = listener.arn
-        self.security_group_id = group.id
-        self.url = (
-            pulumi.Output.from_input(f"https://{args.domain}/")
-            if args.certificate_arn
-            else pulumi.Output.format("http://{0}/", balancer.dns_name)
+        self.facts = LoadBalancerFacts(
+            listener_arn=listener.arn,
+            security_group_id=group.id,
+            arn_suffix=balancer.arn_suffix,
+            dns_name=balancer.dns_name,
+            zone_id=balancer.zone_id,
+            url=(
+                f"https://{args.domain}/"
+                if args.certificate_arn
+                else pulumi.Output.format("http://{0}/", balancer.dns_name)
+            ),
         )
         self.alarms = [
             Alarm(
@@ -133,7 +131,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 over=10,
             )
         ]
-        self.register_outputs({"url": self.url})
+        self.register_outputs({"url": self.facts.url})
 
     def _listeners(self, name: str, args: LoadBalancerArgs, balancer: aws.lb.LoadBalancer) -> aws.lb.Listener:
         """The listener that services add their rules to."""

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from infra.components.endpoints import Endpoints, EndpointsArgs
 from infra.components.flow_logs import FlowLogs, FlowLogsArgs
+from infra.foundation import NetworkFacts
 from infra.settings import Settings
 
 Nat = Literal["none", "one", "per-zone"]
@@ -57,20 +58,10 @@ class Network(pulumi.ComponentResource):
     33 USD a month each and 0.045 USD a GB, and what `Endpoints` and `FlowLogs` cost.
     """
 
-    vpc_id: pulumi.Output[str]
-    cidr: str
-    public_subnet_ids: list[pulumi.Output[str]]
-    private_subnet_ids: list[pulumi.Output[str]]
-    isolated_subnet_ids: list[pulumi.Output[str]]
-    public_cidrs: list[str]
-    """The load balancer's addresses come from these: what the app trusts for X-Forwarded-For."""
-    ways_out: list[pulumi.Resource]
-    """The routes out: what talks to the internet, or pulls an image, has to wait for them."""
-    s3_prefix_list_id: pulumi.Output[str]
+    facts: NetworkFacts
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:network:Network", name, None, opts)
-        self.cidr = args.cidr
         child = pulumi.ResourceOptions(parent=self)
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
@@ -80,7 +71,6 @@ class Network(pulumi.ComponentResource):
             tags={"Name": name},
             opts=child,
         )
-        self.vpc_id = vpc.id
         aws.ec2.DefaultSecurityGroup(f"{name}-default", vpc_id=vpc.id, ingress=[], egress=[], opts=child)
         gateway = aws.ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags={"Name": name}, opts=child)
 
@@ -91,7 +81,6 @@ class Network(pulumi.ComponentResource):
             opts=pulumi.InvokeOutputOptions(parent=self),
         ).names
         blocks = subnet_cidrs(args.cidr, args.zones)
-        self.public_cidrs = blocks["public"]
         subnets: dict[str, list[aws.ec2.Subnet]] = {
             ring: [
                 aws.ec2.Subnet(
@@ -112,7 +101,7 @@ class Network(pulumi.ComponentResource):
         nats = self._nat_gateways(name, args, subnets["public"], gateway)
 
         tables: list[aws.ec2.RouteTable] = []
-        self.ways_out = []
+        ways_out: list[pulumi.Resource] = []
         for ring, ring_subnets in subnets.items():
             for zone, subnet in enumerate(ring_subnets):
                 label = f"{name}-{ring}-{zone + 1}"
@@ -128,11 +117,11 @@ class Network(pulumi.ComponentResource):
                         nat_gateway_id=nats[zone % len(nats)].id if private else None,
                         opts=child,
                     )
-                    self.ways_out.append(route)
+                    ways_out.append(route)
                 tables.append(table)
 
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
-        s3 = aws.ec2.VpcEndpoint(
+        aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=vpc.id,
             service_name=pulumi.Output.format("com.amazonaws.{0}.s3", region),
@@ -141,16 +130,21 @@ class Network(pulumi.ComponentResource):
             tags={"Name": f"{name}-s3"},
             opts=child,
         )
-        self.s3_prefix_list_id = s3.prefix_list_id
-        self.public_subnet_ids = [subnet.id for subnet in subnets["public"]]
-        self.private_subnet_ids = [subnet.id for subnet in subnets["private"]]
-        self.isolated_subnet_ids = [subnet.id for subnet in subnets["isolated"]]
+        ids = {ring: [subnet.id for subnet in ring_subnets] for ring, ring_subnets in subnets.items()}
         if args.interface_endpoints:
-            endpoints = Endpoints(name, EndpointsArgs(vpc.id, args.cidr, self.private_subnet_ids), opts=child)
-            self.ways_out.append(endpoints)
+            endpoints = Endpoints(name, EndpointsArgs(vpc.id, args.cidr, ids["private"]), opts=child)
+            ways_out.append(endpoints)
         if args.flow_logs:
             FlowLogs(name, FlowLogsArgs(vpc.id, args.key_arn, args.log_retention_days), opts=child)
-        self.register_outputs({"vpcId": self.vpc_id})
+        self.facts = NetworkFacts(
+            vpc_id=vpc.id,
+            public_subnet_ids=ids["public"],
+            private_subnet_ids=ids["private"],
+            isolated_subnet_ids=ids["isolated"],
+            public_cidrs=blocks["public"],
+            ready=ways_out,
+        )
+        self.register_outputs({"vpcId": vpc.id})
 
     def _nat_gateways(
         self, name: str, args: NetworkArgs, public: list[aws.ec2.Subnet], gateway: aws.ec2.InternetGateway

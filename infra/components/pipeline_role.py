@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.cluster import Cluster
-from infra.components.registry import Registry
 from infra.components.roles import ECS_TASKS, Statement, policy, role
-from infra.components.scheduled import Scheduled
-from infra.components.task import Task
-from infra.components.web import Web
-from infra.components.worker import Worker
+from infra.foundation import ClusterFacts, TaskFacts
 from infra.settings import Settings
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -47,39 +43,30 @@ class PipelineRoleArgs:
     repository: str
     """owner/name on GitHub, or owner@123/name@456 where GitHub's tokens name both by number too."""
     environment: str
-    """The GitHub environment that a job must name, with the approvals that it asks for there."""
-    registry: Registry
-    cluster: Cluster
-    services: Sequence[Web | Worker]
-    tasks: Sequence[Task]
-    """All tasks that a release registers anew; the first is the migration, which it also runs."""
-    scheduled: Sequence[Scheduled]
+    """The GitHub environment that a job must name, with the approvals that it asks for there: the stack's name."""
+    repository_arn: pulumi.Input[str]
+    """The registry's, for images."""
+    cluster: ClusterFacts
+    service_arns: Sequence[pulumi.Input[str]]
+    tasks: Sequence[TaskFacts]
+    """All tasks that a release registers anew."""
+    release: TaskFacts | None = None
+    """The one of them that a release also runs; None where there is nothing to run."""
+    schedule_arns: Sequence[pulumi.Input[str]] = ()
+    scheduler_role_arns: Sequence[pulumi.Input[str]] = ()
     make_provider: bool = True
     """Whether to make the account's OIDC provider of GitHub: there can be only one."""
     state_bucket: str = ""
     """The bucket of Pulumi's state, where that is the backend."""
 
     @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        registry: Registry,
-        cluster: Cluster,
-        services: Sequence[Web | Worker],
-        tasks: Sequence[Task],
-        scheduled: Sequence[Scheduled],
-    ) -> PipelineRoleArgs:
+    def of(cls, settings: Settings, **facts: Any) -> PipelineRoleArgs:
         """As a stack's settings have it."""
         return cls(
             repository=settings.github_repository,
-            environment=settings.environment,
-            registry=registry,
-            cluster=cluster,
-            services=services,
-            tasks=tasks,
-            scheduled=scheduled,
             make_provider=settings.github_provider,
             state_bucket=settings.state_bucket,
+            **facts,
         )
 
 
@@ -125,77 +112,43 @@ class PipelineRole(pulumi.ComponentResource):
         )
 
 
+def _allow(actions: str | list[str], resources: object, **condition: object) -> Statement:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    return statement | ({"Condition": condition} if condition else {})
+
+
 def _statements(args: PipelineRoleArgs) -> list[Statement]:
-    migration = args.tasks[0]
-    in_the_cluster = {"ArnEquals": {"ecs:cluster": args.cluster.arn}}
-    statements: list[Statement] = [
-        {"Effect": "Allow", "Action": sorted(UNBOUNDED), "Resource": "*"},
-        {"Effect": "Allow", "Action": PUSH, "Resource": args.registry.repository_arn},
-        {
-            "Effect": "Allow",
-            "Action": [
-                "ecs:DescribeServices",
-                "ecs:ListServiceDeployments",
-                "ecs:ListTagsForResource",
-                "ecs:UpdateService",
-            ],
-            "Resource": [service.service_arn for service in args.services],
-        },
-        {
-            "Effect": "Allow",
-            "Action": "ecs:DescribeServiceDeployments",
-            "Resource": pulumi.Output.format("{0}/*", args.cluster.deployment_arn),
-        },
-        {
-            "Effect": "Allow",
-            "Action": "ecs:TagResource",
-            # Before it is registered a task definition has no revision.
-            "Resource": [
-                arn for task in args.tasks for arn in (task.family_arn, pulumi.Output.format("{0}:*", task.family_arn))
-            ],
-        },
-        {
-            "Effect": "Allow",
-            "Action": "ecs:RunTask",
-            "Resource": pulumi.Output.format("{0}:*", migration.family_arn),
-            "Condition": in_the_cluster,
-        },
-        {
-            "Effect": "Allow",
-            "Action": ["ecs:DescribeTasks", "ecs:StopTask"],
-            "Resource": pulumi.Output.format("{0}/*", args.cluster.task_arn),
-        },
-        {
-            "Effect": "Allow",
-            "Action": "logs:GetLogEvents",
-            "Resource": pulumi.Output.format("{0}:*", migration.log_group_arn),
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": [arn for task in args.tasks for arn in task.role_arns],
-            "Condition": {"StringEquals": {"iam:PassedToService": ECS_TASKS}},
-        },
-        {
-            "Effect": "Allow",
-            "Action": ["scheduler:GetSchedule", "scheduler:UpdateSchedule"],
-            "Resource": [scheduled.schedule_arn for scheduled in args.scheduled],
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": [scheduled.role_arn for scheduled in args.scheduled],
-            "Condition": {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
-        },
+    passed_on = [arn for task in args.tasks for arn in task.role_arns]
+    # Before it is registered a task definition has no revision.
+    families = [arn for task in args.tasks for arn in (task.family_arn, pulumi.Output.format("{0}:*", task.family_arn))]
+    services = ["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:ListTagsForResource", "ecs:UpdateService"]
+    found = [
+        _allow(sorted(UNBOUNDED), "*"),
+        _allow(PUSH, args.repository_arn),
+        _allow(services, list(args.service_arns)),
+        _allow("ecs:DescribeServiceDeployments", pulumi.Output.format("{0}/*", args.cluster.deployment_arns())),
+        _allow("ecs:TagResource", families),
+        _allow("iam:PassRole", passed_on, StringEquals={"iam:PassedToService": ECS_TASKS}),
     ]
+    if args.release:
+        in_the_cluster = {"ecs:cluster": args.cluster.arn}
+        revisions = pulumi.Output.format("{0}:*", args.release.family_arn)
+        running = pulumi.Output.format("{0}/*", args.cluster.task_arns())
+        found += [
+            _allow("ecs:RunTask", revisions, ArnEquals=in_the_cluster),
+            _allow(["ecs:DescribeTasks", "ecs:StopTask"], running),
+            _allow("logs:GetLogEvents", pulumi.Output.format("{0}:*", args.release.log_group_arn)),
+        ]
+    if args.schedule_arns:
+        scheduler = {"iam:PassedToService": "scheduler.amazonaws.com"}
+        found += [
+            _allow(["scheduler:GetSchedule", "scheduler:UpdateSchedule"], list(args.schedule_arns)),
+            _allow("iam:PassRole", list(args.scheduler_role_arns), StringEquals=scheduler),
+        ]
     if args.state_bucket:
         bucket = f"arn:aws:s3:::{args.state_bucket}"
-        statements += [
-            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket},
-            {
-                "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                "Resource": f"{bucket}/.pulumi/*",
-            },
+        found += [
+            _allow("s3:ListBucket", bucket),
+            _allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"{bucket}/.pulumi/*"),
         ]
-    return statements
+    return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.foundation import RegistryFacts
 from infra.settings import Settings
 
 
@@ -35,9 +36,7 @@ class Registry(pulumi.ComponentResource):
     once, and a release adds little more than the app's own.
     """
 
-    repository_url: pulumi.Output[str]
-    repository_arn: pulumi.Output[str]
-    repository_name: pulumi.Output[str]
+    facts: RegistryFacts
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:registry:Registry", name, None, opts)
@@ -72,7 +71,5 @@ class Registry(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        self.repository_url = repository.repository_url
-        self.repository_arn = repository.arn
-        self.repository_name = repository.name
-        self.register_outputs({"repositoryUrl": self.repository_url})
+        self.facts = RegistryFacts(repository.repository_url, repository.arn)
+        self.register_outputs({"repositoryUrl": repository.repository_url})

@@ -1,17 +1,19 @@
-"""A task of the app's image that runs by the clock."""
+"""A process that runs by the clock."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.queue import Queue
+from infra.components.alarm import Alarm
+from infra.components.queue import DEAD_LETTER_SECONDS
 from infra.components.roles import ECS_TASKS, service_role
 from infra.components.security_group import reaching_group
-from infra.components.service import Place
 from infra.components.task import Task, TaskArgs
+from infra.foundation import Place, TaskFacts
 
 TRIES = 3
 TRY_SECONDS = 3600
@@ -23,33 +25,43 @@ class ScheduledArgs:
     """Inputs of `Scheduled`."""
 
     place: Place
-    queue: Queue
-    """Its dead-letter queue gets what could not be started."""
     label: str
-    """What the container is called."""
+    """What the process is called: the name of its alarm."""
     task: TaskArgs
     schedule: str
     """`cron(30 3 * * ? *)` or `rate(1 day)`, in UTC."""
+    hooks: pulumi.ResourceHookBinding | None = None
+    """What has to hold before the schedule gets new code."""
+    after: Sequence[pulumi.Resource] = ()
+    """What those need."""
 
 
 class Scheduled(pulumi.ComponentResource):
     """An EventBridge schedule that runs a one-off task on Fargate.
 
     Provisions: a task definition with its log group and roles, security group (in: nothing; out: its stores and
-    HTTPS), the schedule and the role that lets it start this one task. Costs as a web task, for the minutes it runs.
+    HTTPS), the schedule and the role that lets it start this one task, a dead-letter queue for what could not be
+    started. Costs as a web task, for the minutes it runs.
     """
 
-    task: Task
+    task: TaskFacts
     schedule_arn: pulumi.Output[str]
     role_arn: pulumi.Output[str]
     """What the scheduler takes on to start the task."""
+    alarms: list[Alarm]
 
     def __init__(self, name: str, args: ScheduledArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:scheduled:Scheduled", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.task = task = Task(name, args.label, args.task, opts=child)
+        self.task = task = Task(name, args.task, opts=child).facts
         group, rules = reaching_group(
             name, "Scheduled tasks", vpc_id=args.place.network.vpc_id, stores=args.place.stores, parent=self
+        )
+        dead = aws.sqs.Queue(
+            f"{name}-dead",
+            message_retention_seconds=DEAD_LETTER_SECONDS,
+            sqs_managed_sse_enabled=True,
+            opts=child,
         )
         role, granted = service_role(
             f"{name}-scheduler",
@@ -71,10 +83,10 @@ class Scheduled(pulumi.ComponentResource):
                 {
                     "Effect": "Allow",  # the task gets its definition's tags
                     "Action": "ecs:TagResource",
-                    "Resource": pulumi.Output.format("{0}/*", args.place.cluster.task_arn),
+                    "Resource": pulumi.Output.format("{0}/*", args.place.cluster.task_arns()),
                     "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
                 },
-                {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": args.queue.dead_arn},
+                {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead.arn},
             ],
             parent=self,
         )
@@ -98,9 +110,22 @@ class Scheduled(pulumi.ComponentResource):
                     },
                 },
                 "retry_policy": {"maximum_retry_attempts": TRIES, "maximum_event_age_in_seconds": TRY_SECONDS},
-                "dead_letter_config": {"arn": args.queue.dead_arn},
+                "dead_letter_config": {"arn": dead.arn},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*task.ready, *rules, *granted]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[*task.ready, *rules, *granted, *args.after], hooks=args.hooks
+            ),
         )
         self.schedule_arn, self.role_arn = schedule.arn, role.arn
+        self.alarms = [
+            Alarm(
+                f"{args.label}-not-started",
+                f"The scheduler could not start {args.label}: look at its dead-letter queue for the reason",
+                "AWS/SQS",
+                "ApproximateNumberOfMessagesVisible",
+                {"QueueName": dead.name},
+                statistic="Maximum",
+                over=0,
+            )
+        ]
         self.register_outputs({})

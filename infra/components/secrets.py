@@ -1,19 +1,25 @@
-"""What the app must not show: generated once, kept in Secrets Manager, handed to containers by ECS."""
+"""What nobody may see: generated once, kept in Secrets Manager, handed to containers by ECS."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+import secrets as randomness
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
+from infra.foundation import SecretValue
 from infra.settings import Settings
 
-GENERATED = ("SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD")
 LENGTH = 48
 """Characters; letters and digits, about 285 bits. ElastiCache takes 16 to 128 for an AUTH token."""
+SCRAM_ROUNDS = 4096
+"""Postgres's own number."""
 
 
 @dataclass(frozen=True)
@@ -23,89 +29,98 @@ class SecretsArgs:
     key_arn: pulumi.Input[str]
     generation: int = 1
     """Raise it to have all generated values made anew."""
-    extra: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Variables from `pulumi config set --secret --path 'slipway:appSecrets.NAME'`."""
     recovery_window_days: int = 30
     """0 frees the name at once."""
 
     @classmethod
     def of(cls, settings: Settings, *, key_arn: pulumi.Input[str]) -> SecretsArgs:
         """As a stack's settings have it."""
-        return cls(
-            key_arn=key_arn,
-            generation=settings.secrets_generation,
-            extra=settings.app_secrets(),
-            recovery_window_days=30 if settings.protect else 0,
-        )
+        return cls(key_arn, settings.secrets_generation, 30 if settings.protect else 0)
 
 
 class Secrets(pulumi.ComponentResource):
-    """One JSON secret of generated values, and one of the configured values where there are any.
+    """Secrets by groups, each a JSON secret of its own. Costs 0.40 USD a secret and month.
 
-    Generated values are made once: the first version stays until `generation` is raised. Configured ones follow the
-    configuration, which is why they are a secret of their own. Costs 0.40 USD a secret and month.
+    Generated values are made once: the first version of a group stays until `generation` is raised. What belongs
+    together is one group, and what can come later is another, for a version that is there gets no new key.
     """
-
-    arns: list[pulumi.Output[str]]
-    """What a task's execution role must be able to read."""
-    references: dict[str, pulumi.Output[str]]
-    """Environment variable -> what an ECS `secrets` entry takes its value from."""
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:secrets:Secrets", name, None, opts)
-        generated = self._secret(f"{name}-generated", "Generated values of the app", args)
-        values = {key: _random(self) for key in GENERATED}
-        version = aws.secretsmanager.SecretVersion(
-            f"{name}-generated-{args.generation}",
-            secret_id=generated.id,
-            secret_string=_secret_json(values),
-            # Every run draws new values; the first ones stay.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"]),
-        )
-        self._values = version.secret_string
-        self.arns = [generated.arn]
-        self.references = {key: _reference(version, key) for key in GENERATED}
-        if args.extra:
-            configured = self._secret(f"{name}-configured", "Configured values of the app", args)
-            configured_version = aws.secretsmanager.SecretVersion(
-                f"{name}-configured",
-                secret_id=configured.id,
-                secret_string=_secret_json(args.extra),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            self.arns.append(configured.arn)
-            self.references |= {key: _reference(configured_version, key) for key in args.extra}
+        self._name, self._args = name, args
         self.register_outputs({})
 
-    def value(self, key: str) -> pulumi.Output[str]:
-        """A generated value, secret, for another resource's input."""
-        return pulumi.Output.secret(self._values.apply(lambda text: str(json.loads(text or "{}").get(key, ""))))
+    def generated(self, group: str) -> Group:
+        """A value that is drawn once, under the key `value`."""
+        return self._group(group, {"value": self.random()}, once=True)
 
-    def _secret(self, name: str, description: str, args: SecretsArgs) -> aws.secretsmanager.Secret:
-        return aws.secretsmanager.Secret(
+    def passwords(self, group: str, *users: str) -> Group:
+        """For each user a password, and under `<user>Verifier` what Postgres needs to know of it."""
+        found: dict[str, pulumi.Output[str]] = {}
+        for user in users:
+            password = self.random()
+            verifier: pulumi.Output[str] = password.apply(scram_verifier)
+            found |= {user: password, f"{user}Verifier": verifier}
+        return self._group(group, found, once=True)
+
+    def following(self, group: str, values: Mapping[str, pulumi.Input[str]]) -> Group:
+        """Values that follow the configuration, or what other resources say."""
+        return self._group(group, values, once=False)
+
+    def random(self) -> pulumi.Output[str]:
+        """A value that is another one in each run."""
+        made = aws.secretsmanager.get_random_password_output(
+            password_length=LENGTH,
+            exclude_punctuation=True,
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        )
+        return pulumi.Output.secret(made.random_password)
+
+    def _group(self, group: str, values: Mapping[str, pulumi.Input[str]], *, once: bool) -> Group:
+        name = f"{self._name}-{group}"
+        holder = aws.secretsmanager.Secret(
             name,
-            description=description,
-            kms_key_id=args.key_arn,
-            recovery_window_in_days=args.recovery_window_days,
+            description=f"{self._name}: {group}",
+            kms_key_id=self._args.key_arn,
+            recovery_window_in_days=self._args.recovery_window_days,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        text: pulumi.Output[str] = pulumi.Output.json_dumps(dict(values))
+        marked: pulumi.Output[str] = pulumi.Output.secret(text)
+        version = aws.secretsmanager.SecretVersion(
+            f"{name}-{self._args.generation}" if once else name,
+            secret_id=holder.id,
+            secret_string=marked,
+            # Every run draws new values; the first ones stay.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"] if once else None),
+        )
+        return Group(holder, version)
 
 
-def _reference(version: aws.secretsmanager.SecretVersion, key: str) -> pulumi.Output[str]:
-    """One key of this very version: a new one is a new task definition, so that tasks that run get it too."""
-    return pulumi.Output.format("{0}:{1}::{2}", version.secret_arn, key, version.version_id)
+@dataclass(frozen=True)
+class Group:
+    """A secret and its version of today."""
+
+    _holder: aws.secretsmanager.Secret
+    _version: aws.secretsmanager.SecretVersion
+
+    def reference(self, key: str = "value") -> SecretValue:
+        """One key of this very version: a new one is a new task definition, so that tasks that run get it too."""
+        named = pulumi.Output.format("{0}:{1}::{2}", self._version.secret_arn, key, self._version.version_id)
+        return SecretValue(self._holder.arn, named)
+
+    def value(self, key: str = "value") -> pulumi.Output[str]:
+        """The value itself, secret, for another resource's input."""
+        text = self._version.secret_string
+        found: pulumi.Output[str] = pulumi.Output.secret(text.apply(lambda found: str(json.loads(found or "{}")[key])))
+        return found
 
 
-def _random(parent: pulumi.Resource) -> pulumi.Output[str]:
-    made = aws.secretsmanager.get_random_password_output(
-        password_length=LENGTH,
-        exclude_punctuation=True,
-        opts=pulumi.InvokeOutputOptions(parent=parent),
-    )
-    return pulumi.Output.secret(made.random_password)
-
-
-def _secret_json(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
-    text: pulumi.Output[str] = pulumi.Output.json_dumps(dict(values))
-    marked: pulumi.Output[str] = pulumi.Output.secret(text)
-    return marked
+def scram_verifier(password: str) -> str:
+    """What Postgres stores of a password, with a new salt (RFC 5802 and 7677): it proves one, and opens nothing."""
+    salt = randomness.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    salt_text, stored_text, server_text = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return f"SCRAM-SHA-256${SCRAM_ROUNDS}:{salt_text}${stored_text}:{server_text}"

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import pulumi
 import pulumi_aws as aws
 
-
-class Store(Protocol):
-    """A database or cache, as a security group sees it."""
-
-    label: str
-    port: int
-    security_group_id: pulumi.Output[str]
+from infra.foundation import StoreFacts
 
 
 def allow(
@@ -70,7 +63,7 @@ def allow_https_out(name: str, *, source: pulumi.Input[str], parent: pulumi.Reso
 
 
 def allow_stores(
-    name: str, who: str, *, source: pulumi.Input[str], stores: Sequence[Store], parent: pulumi.Resource
+    name: str, who: str, *, source: pulumi.Input[str], stores: Sequence[StoreFacts], parent: pulumi.Resource
 ) -> list[pulumi.Resource]:
     """Let tasks use databases and caches; `who` they are stands in the rules' descriptions."""
     rules: list[pulumi.Resource] = []
@@ -87,7 +80,7 @@ def allow_stores(
 
 
 def reaching_group(
-    name: str, who: str, *, vpc_id: pulumi.Input[str], stores: Sequence[Store], parent: pulumi.Resource
+    name: str, who: str, *, vpc_id: pulumi.Input[str], stores: Sequence[StoreFacts], parent: pulumi.Resource
 ) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
     """The group of tasks that nobody reaches: they reach HTTPS and their stores. And its rules."""
     group = aws.ec2.SecurityGroup(

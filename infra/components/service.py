@@ -1,39 +1,27 @@
-"""What every ECS service of an environment has in common."""
+"""What every ECS service of a stack has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.cluster import Cluster
-from infra.components.network import Network
-from infra.components.security_group import Store
-from infra.components.task import Task
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where tasks run, and the database and cache that they may reach."""
-
-    network: Network
-    cluster: Cluster
-    stores: Sequence[Store] = ()
+from infra.foundation import Place, TaskFacts
 
 
 def ecs_service(
     name: str,
     *,
     place: Place,
-    task: Task,
+    task: TaskFacts,
     security_group_id: pulumi.Input[str],
     tasks: int,
     scaled: bool,
     after: Sequence[pulumi.Resource],
     parent: pulumi.Resource,
+    spot: bool = False,
     hooks: pulumi.ResourceHookBinding | None = None,
     **more: Any,
 ) -> aws.ecs.Service:
@@ -46,6 +34,7 @@ def ecs_service(
         cluster=place.cluster.arn,
         task_definition=task.arn,
         desired_count=tasks,
+        capacity_provider_strategies=[{"capacity_provider": "FARGATE_SPOT" if spot else "FARGATE", "weight": 1}],
         platform_version="LATEST",  # ECS.10
         network_configuration={
             "subnets": place.network.private_subnet_ids,
@@ -63,7 +52,7 @@ def ecs_service(
             parent=parent,
             # Policies too: tasks that drain still use theirs, and the migration reads its secret at once. And a way
             # to the registry.
-            depends_on=[*task.ready, *place.cluster.ready, *place.network.ways_out, *after],
+            depends_on=[*task.ready, *place.cluster.ready, *place.network.ready, *after],
             hooks=hooks,
             ignore_changes=["desiredCount"] if scaled else None,
             custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),

@@ -16,16 +16,16 @@ class StorageArgs:
     """Inputs of `Storage`."""
 
     expire_days: int
-    """What is older is deleted."""
+    """What is older is deleted; 0 keeps everything."""
     force_destroy: bool = False
     """Whether `pulumi destroy` may delete it with files in it."""
     access_log_account: pulumi.Input[str] = ""
     """The account whose load balancers may write their access logs here; empty for a bucket of the app's."""
 
     @classmethod
-    def of(cls, settings: Settings, *, expire_days: int) -> StorageArgs:
+    def of(cls, settings: Settings) -> StorageArgs:
         """As a stack's settings have it."""
-        return cls(expire_days=expire_days, force_destroy=not settings.protect)
+        return cls(expire_days=settings.bucket_expire_days, force_destroy=not settings.protect)
 
 
 class Storage(pulumi.ComponentResource):
@@ -62,13 +62,7 @@ class Storage(pulumi.ComponentResource):
             name,
             bucket=bucket.bucket,
             rules=[
-                {
-                    "id": "expire",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "expiration": {"days": args.expire_days},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
-                }
+                _lifecycle(args.expire_days),
             ],
             opts=child,
         )
@@ -87,17 +81,31 @@ class Storage(pulumi.ComponentResource):
         self.arn = bucket.arn
         self.register_outputs({"bucket": self.bucket})
 
-    def read(self, prefix: str) -> list[Statement]:
-        """What a role needs to read below `prefix`; who may not list is told 403 of a missing file, not 404."""
+    @property
+    def read(self) -> list[Statement]:
+        """What a role needs to read; who may not list is told 403 of a missing file, not 404."""
         listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": self.arn}
-        return [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": self._below(prefix)}, listing]
+        return [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": self._files()}, listing]
 
-    def write(self, prefix: str) -> Statement:
-        """What a role needs to write below `prefix`."""
-        return {"Effect": "Allow", "Action": "s3:PutObject", "Resource": self._below(prefix)}
+    @property
+    def write(self) -> list[Statement]:
+        """What a role needs to write and to delete."""
+        return [{"Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": self._files()}]
 
-    def _below(self, prefix: str) -> pulumi.Output[str]:
-        return pulumi.Output.format("{0}/{1}/*", self.arn, prefix)
+    def _files(self) -> pulumi.Output[str]:
+        return pulumi.Output.format("{0}/*", self.arn)
+
+
+def _lifecycle(days: int) -> aws.s3.BucketLifecycleConfigurationRuleArgsDict:
+    rule: aws.s3.BucketLifecycleConfigurationRuleArgsDict = {
+        "id": "expire",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+    }
+    if days:
+        rule["expiration"] = {"days": days}
+    return rule
 
 
 def _tls_only(bucket: aws.s3.Bucket) -> Statement:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.load_balancer import LoadBalancer
 from infra.settings import Settings
 
 MANAGED: dict[str, list[str]] = {
@@ -31,9 +30,9 @@ class WafArgs:
     log_retention_days: int = 30
 
     @classmethod
-    def of(cls, settings: Settings, *, load_balancer: LoadBalancer, key_arn: pulumi.Input[str]) -> WafArgs:
+    def of(cls, settings: Settings, *, load_balancer_arn: pulumi.Input[str], key_arn: pulumi.Input[str]) -> WafArgs:
         """As a stack's settings have it."""
-        return cls(load_balancer.arn, key_arn, settings.waf_rate_limit, settings.log_retention_days)
+        return cls(load_balancer_arn, key_arn, settings.waf_rate_limit, settings.log_retention_days)
 
 
 class Waf(pulumi.ComponentResource):

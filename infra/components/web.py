@@ -1,4 +1,4 @@
-"""The web service: the app's image behind the load balancer, on Fargate."""
+"""A process behind the load balancer, on Fargate."""
 
 from __future__ import annotations
 
@@ -9,22 +9,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import contract
+from infra import contract, naming
 from infra.components.alarm import Alarm, too_few_tasks
-from infra.components.load_balancer import LoadBalancer
 from infra.components.scaling import Scaling, ScalingArgs, cpu_target, request_target
 from infra.components.security_group import allow, allow_https_out, allow_stores
-from infra.components.service import Place, ecs_service
+from infra.components.service import ecs_service
 from infra.components.task import Task, TaskArgs
-from infra.settings import Settings
-
-HEALTH_CHECK = {
-    "command": ["CMD", "python", "-m", "app.healthcheck"],
-    "interval": 5,
-    "timeout": 5,
-    "retries": 3,
-    "startPeriod": contract.START_GRACE_SECONDS,
-}
+from infra.foundation import LoadBalancerFacts, Place, TaskFacts
 
 
 @dataclass(frozen=True)
@@ -32,33 +23,31 @@ class WebArgs:
     """Inputs of `Web`."""
 
     place: Place
-    load_balancer: LoadBalancer
+    load_balancer: LoadBalancerFacts
+    label: str
+    """What the process is called: the name of its container and of its alarms."""
     task: TaskArgs
+    """Of its containers the first is the one that serves, on its port."""
+    health_path: str
+    """What the load balancer asks to see whether a task may have requests."""
+    priority: int
+    """Of its rule among those of the load balancer, 1 to 50000; the lowest that fits wins."""
+    paths: Sequence[str] = ("/*",)
+    """Patterns of the paths that it is for ..."""
+    hosts: Sequence[str] = ()
+    """... and of the names; empty for any."""
     tasks: int = 2
     max_tasks: int = 2
     """Where it is more than `tasks`, CPU and requests decide how many run."""
+    spot: bool = False
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to hold before the service changes."""
     after: Sequence[pulumi.Resource] = ()
-    """What those need: the migration's task definition."""
-
-    @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        *,
-        place: Place,
-        load_balancer: LoadBalancer,
-        task: TaskArgs,
-        hooks: pulumi.ResourceHookBinding | None,
-        after: Sequence[pulumi.Resource],
-    ) -> WebArgs:
-        """As a stack's settings have it."""
-        return cls(place, load_balancer, task, settings.web_tasks, settings.web_max_tasks, hooks, after)
+    """What those need."""
 
 
 class Web(pulumi.ComponentResource):
-    """An ECS service of the app.
+    """An ECS service with a rule of the load balancer.
 
     Provisions: a task definition with its log group and roles, security group (in: the load balancer; out: its stores,
     and HTTPS to pull and to AWS's endpoints), target group, listener rule, service with circuit breaker and rollback,
@@ -66,7 +55,7 @@ class Web(pulumi.ComponentResource):
     Costs on Fargate (us-east-1, x86), each task and month: 29.55 USD a vCPU and 3.24 USD a GB.
     """
 
-    task: Task
+    task: TaskFacts
     service_name: pulumi.Output[str]
     service_arn: pulumi.Output[str]
     alarms: list[Alarm]
@@ -74,27 +63,20 @@ class Web(pulumi.ComponentResource):
     def __init__(self, name: str, args: WebArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:web:Web", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.task = task = Task(
-            name,
-            "web",
-            args.task.but(
-                container={
-                    "portMappings": [{"containerPort": contract.WEB_PORT, "protocol": "tcp"}],
-                    "healthCheck": HEALTH_CHECK,
-                }
-            ),
-            opts=child,
-        )
-        group, rules = self._security_group(name, args)
+        serving = args.task.containers[0]
+        if serving.port is None:
+            raise ValueError(f"{name}: the container {serving.name} has no port to serve on")
+        self.task = task = Task(name, args.task, opts=child).facts
+        group, rules = self._security_group(name, args, serving.port)
         targets = aws.lb.TargetGroup(
-            f"{name}-web",
+            naming.short(name),
             vpc_id=args.place.network.vpc_id,
             target_type="ip",
-            port=contract.WEB_PORT,
+            port=contract.TARGET_PORT,
             protocol="HTTP",
             deregistration_delay=contract.DEREGISTRATION_DELAY_SECONDS,
             health_check={
-                "path": contract.READY_PATH,
+                "path": args.health_path,
                 "interval": contract.HEALTH_INTERVAL_SECONDS,
                 "timeout": contract.HEALTH_TIMEOUT_SECONDS,
                 "healthy_threshold": contract.HEALTHY_THRESHOLD,
@@ -106,26 +88,26 @@ class Web(pulumi.ComponentResource):
         rule = aws.lb.ListenerRule(
             f"{name}-rule",
             listener_arn=args.load_balancer.listener_arn,
-            priority=1000,
-            conditions=[{"path_pattern": {"values": ["/*"]}}],
+            priority=args.priority,
+            conditions=_conditions(args),
             actions=[{"type": "forward", "target_group_arn": targets.arn}],
             opts=child,
         )
         scaled = args.max_tasks > args.tasks
         service = ecs_service(
-            f"{name}-service",
+            name,
             place=args.place,
             task=task,
             security_group_id=group.id,
             tasks=args.tasks,
             scaled=scaled,
+            spot=args.spot,
             # The rule first: ECS refuses a target group that no listener uses.
             after=[rule, *rules, *args.after],
             parent=self,
             hooks=args.hooks,
-            launch_type="FARGATE",
             load_balancers=[
-                {"target_group_arn": targets.arn, "container_name": "web", "container_port": contract.WEB_PORT}
+                {"target_group_arn": targets.arn, "container_name": serving.name, "container_port": serving.port}
             ],
             health_check_grace_period_seconds=contract.START_GRACE_SECONDS,
         )
@@ -149,42 +131,55 @@ class Web(pulumi.ComponentResource):
         self.alarms = _alarms(args, service, targets)
         self.register_outputs({"serviceName": self.service_name})
 
-    def _security_group(self, name: str, args: WebArgs) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
+    def _security_group(
+        self, name: str, args: WebArgs, port: int
+    ) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
         group = aws.ec2.SecurityGroup(
-            f"{name}-web",
-            description="Web tasks: reached by the load balancer, reach AWS over HTTPS",
+            name,
+            description=f"{args.label} tasks: reached by the load balancer, reach AWS over HTTPS",
             vpc_id=args.place.network.vpc_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
         rules = allow(
-            f"{name}-lb-to-web",
+            f"{name}-from-lb",
             source=args.load_balancer.security_group_id,
             target=group.id,
-            port=contract.WEB_PORT,
+            port=port,
             why="Requests and health checks from the load balancer",
             parent=self,
         )
-        rules.append(allow_https_out(f"{name}-web", source=group.id, parent=self))
-        rules += allow_stores(f"{name}-web", "Web tasks", source=group.id, stores=args.place.stores, parent=self)
+        rules.append(allow_https_out(name, source=group.id, parent=self))
+        rules += allow_stores(name, f"{args.label} tasks", source=group.id, stores=args.place.stores, parent=self)
         return group, rules
+
+
+def _conditions(args: WebArgs) -> list[aws.lb.ListenerRuleConditionArgsDict]:
+    found: list[aws.lb.ListenerRuleConditionArgsDict] = [{"path_pattern": {"values": list(args.paths)}}]
+    if args.hosts:
+        found.append({"host_header": {"values": list(args.hosts)}})
+    return found
 
 
 def _alarms(args: WebArgs, service: aws.ecs.Service, targets: aws.lb.TargetGroup) -> list[Alarm]:
     answers = {"LoadBalancer": args.load_balancer.arn_suffix, "TargetGroup": targets.arn_suffix}
 
     def alarm(name: str, why: str, metric: str, statistic: str, over: float, **more: Any) -> Alarm:
-        return Alarm(f"web-{name}", why, "AWS/ApplicationELB", metric, answers, statistic=statistic, over=over, **more)
+        return Alarm(
+            f"{args.label}-{name}", why, "AWS/ApplicationELB", metric, answers, statistic=statistic, over=over, **more
+        )
 
     return [
         alarm(
             "errors",
-            "Over 1 % of the app's answers are 5xx",
+            f"Over 1 % of the answers of {args.label} are 5xx",
             "HTTPCode_Target_5XX_Count",
             "Sum",
             1,  # percent
             share_of="RequestCount",
         ),
-        alarm("latency", "One answer in a hundred takes over a second", "TargetResponseTime", "p99", 1.0),
-        alarm("unhealthy", "Tasks fail their health check", "UnHealthyHostCount", "Maximum", 0),
-        *too_few_tasks("web", args.place.cluster, service.name, args.tasks),
+        alarm(
+            "latency", f"One answer in a hundred of {args.label} takes over a second", "TargetResponseTime", "p99", 1.0
+        ),
+        alarm("unhealthy", f"Tasks of {args.label} fail their health check", "UnHealthyHostCount", "Maximum", 0),
+        *too_few_tasks(args.label, args.place.cluster, service.name, args.tasks),
     ]

@@ -1,4 +1,4 @@
-"""The worker: the app's image taking jobs from the queue, on Fargate."""
+"""A process that serves nobody and runs all the time, such as one that takes jobs from the queue."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import pulumi
 
 from infra import contract
 from infra.components.alarm import Alarm, too_few_tasks
-from infra.components.queue import Queue
 from infra.components.scaling import Scaling, ScalingArgs, backlog_target
 from infra.components.security_group import reaching_group
-from infra.components.service import Place, ecs_service
+from infra.components.service import ecs_service
 from infra.components.task import Task, TaskArgs
-from infra.settings import Settings
+from infra.foundation import Place, TaskFacts
 
 
 @dataclass(frozen=True)
@@ -22,33 +21,31 @@ class WorkerArgs:
     """Inputs of `Worker`."""
 
     place: Place
-    queue: Queue
+    label: str
+    """What the process is called: the name of its alarm."""
     task: TaskArgs
     tasks: int = 1
     max_tasks: int = 1
     """Where it is more than `tasks`, the queue decides how many run."""
-    spot: bool = True
+    queue_name: pulumi.Input[str] = ""
+    """The queue that it takes jobs from; empty for a worker that cannot scale."""
+    spot: bool = False
     """On Fargate Spot, at about a third of the price: a job that is cut off is another worker's."""
+    hooks: pulumi.ResourceHookBinding | None = None
+    """What has to hold before the service changes."""
     after: Sequence[pulumi.Resource] = ()
-    """What has to be there first: the web service, whose creation migrates the database."""
-
-    @classmethod
-    def of(
-        cls, settings: Settings, *, place: Place, queue: Queue, task: TaskArgs, after: Sequence[pulumi.Resource]
-    ) -> WorkerArgs:
-        """As a stack's settings have it."""
-        return cls(place, queue, task, settings.worker_tasks, settings.worker_max_tasks, after=after)
+    """What those need."""
 
 
 class Worker(pulumi.ComponentResource):
-    """An ECS service without a load balancer that runs Celery.
+    """An ECS service without a load balancer.
 
     Provisions: a task definition with its log group and roles, security group (in: nothing; out: its stores and
     HTTPS), service with circuit breaker and rollback, autoscaling on the queue where `max_tasks` is more than `tasks`.
     Costs as a web task; on Spot about 70 % less.
     """
 
-    task: Task
+    task: TaskFacts
     service_name: pulumi.Output[str]
     service_arn: pulumi.Output[str]
     alarms: list[Alarm]
@@ -56,29 +53,33 @@ class Worker(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:worker:Worker", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.task = task = Task(f"{name}-worker", "worker", args.task.but(command=contract.WORKER_COMMAND), opts=child)
+        self.task = task = Task(name, args.task, opts=child).facts
         group, rules = reaching_group(
-            f"{name}-worker", "Worker tasks", vpc_id=args.place.network.vpc_id, stores=args.place.stores, parent=self
+            name,
+            f"{args.label} tasks",
+            vpc_id=args.place.network.vpc_id,
+            stores=args.place.stores,
+            parent=self,
         )
         scaled = args.max_tasks > args.tasks
-        provider = "FARGATE_SPOT" if args.spot else "FARGATE"
         service = ecs_service(
-            f"{name}-worker",
+            name,
             place=args.place,
             task=task,
             security_group_id=group.id,
             tasks=args.tasks,
             scaled=scaled,
+            spot=args.spot,
             after=[*rules, *args.after],
             parent=self,
-            capacity_provider_strategies=[{"capacity_provider": provider, "weight": 1}],
+            hooks=args.hooks,
         )
         if scaled:
             backlog = backlog_target(
-                contract.JOBS_PER_WORKER_TASK, args.queue.name, args.place.cluster.name, service.name
+                contract.JOBS_PER_WORKER_TASK, args.queue_name, args.place.cluster.name, service.name
             )
             Scaling(
-                f"{name}-worker",
+                name,
                 ScalingArgs(
                     cluster_name=args.place.cluster.name,
                     service_name=service.name,
@@ -89,5 +90,5 @@ class Worker(pulumi.ComponentResource):
                 opts=child,
             )
         self.service_name, self.service_arn = service.name, service.id
-        self.alarms = too_few_tasks("worker", args.place.cluster, service.name, args.tasks)
+        self.alarms = too_few_tasks(args.label, args.place.cluster, service.name, args.tasks)
         self.register_outputs({"serviceName": self.service_name})

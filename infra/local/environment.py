@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from infra.contract import LIVE_PATH
+from infra.app import App
 from infra.errors import SlipwayError
 from infra.local import engine
 from infra.local.base_images import ensure_bases
@@ -31,8 +33,9 @@ def up() -> Status:
     """
     started = time.monotonic()
     settings = Settings.from_files("local")
+    app = App.load(settings)
     with _alone():
-        docker = _set_up(settings)
+        docker = _set_up(app, settings)
         session = open_session(docker)
         console.print(f"  {session.toolchain.origin}")
         with step("Local AWS"):
@@ -41,7 +44,7 @@ def up() -> Status:
                 _forget_what_is_gone()
             engine.ensure_stack(session)
             engine.recover(session)
-            _write_authorities(running.port, settings)
+            _write_authorities(running.port, app, settings)
         console.print(f"  at {running.endpoint}, pid {running.pid}, log {running.log}")
         with step("pulumi up"):
             again = "Mend it and run `make up` again: it goes on from here. `make logs` shows the log of what failed."
@@ -49,7 +52,7 @@ def up() -> Status:
         changed = any(kind != "same" for kind in engine.last_changes(session))
         with step("A request through the load balancer"):
             status = _answering(session)
-    _tell(status, changed, time.monotonic() - started)
+    _tell(status, app.health.live, changed, time.monotonic() - started)
     return status
 
 
@@ -75,14 +78,10 @@ def down() -> None:
     console.print("Nothing of the local environment is left running.")
 
 
-def _set_up(settings: Settings) -> DockerEngine:
+def _set_up(app: App, settings: Settings) -> DockerEngine:
     """What takes long where nothing is cached, side by side: the engine of Pulumi; Docker's, and then the images."""
     found: list[DockerEngine] = []
-    needed = [
-        settings.base_image,
-        f"postgres:{settings.database_version}-alpine",
-        f"redis:{settings.cache_version[0]}-alpine",
-    ]
+    needed = _bases(app, settings)
 
     def images() -> None:
         with step("Docker engine"):
@@ -98,6 +97,29 @@ def _set_up(settings: Settings) -> DockerEngine:
     return found[0]
 
 
+def _bases(app: App, settings: Settings) -> list[str]:
+    """The images that the app is built from and that its stores run: what it does not need is not pulled."""
+    found = _from_lines(ROOT / app.dockerfile) if app.dockerfile else [settings.base_image]
+    if "database" in app.stores:
+        found.append(f"postgres:{settings.database_version}-alpine")
+    if "cache" in app.stores:
+        found.append(f"redis:{settings.cache_version[0]}-alpine")
+    return found
+
+
+def _from_lines(dockerfile: Path) -> list[str]:
+    """The images that a Dockerfile of the user's is built from, without its own stages; one by a variable is its
+    builder's to find."""
+    named, stages = [], {"scratch"}
+    for line in dockerfile.read_text(encoding="utf-8").splitlines():
+        found = re.match(r"\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE)
+        if found:
+            if found[1] not in stages and "$" not in found[1]:
+                named.append(found[1])
+            stages |= {found[2]} if found[2] else set()
+    return list(dict.fromkeys(named))
+
+
 def _forget_what_is_gone() -> None:
     """A new local AWS has nothing of what the state tells of. Said first, for a developer may miss it."""
     lost = engine.resources_known()
@@ -111,9 +133,12 @@ def _forget_what_is_gone() -> None:
     engine.discard_state()
 
 
-def _write_authorities(port: int, settings: Settings) -> None:
+def _write_authorities(port: int, app: App, settings: Settings) -> None:
     """Who signs the local database's and cache's certificates, into the files that the stack names."""
-    for service, name in (("rds", settings.database_ca), ("elasticache", settings.cache_ca)):
+    needed = {"rds": ("database", settings.database_ca), "elasticache": ("cache", settings.cache_ca)}
+    for service, (store, name) in needed.items():
+        if store not in app.stores:
+            continue
         text = emulator.get(port, f"/_ministack/{service}/ca.pem")
         file = ROOT / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +160,7 @@ def _answering(session: Session) -> Status:
         time.sleep(0.5)
 
 
-def _tell(status: Status, changed: bool, seconds: float) -> None:
+def _tell(status: Status, live: str, changed: bool, seconds: float) -> None:
     slow = sorted(timings, key=lambda timing: -timing[1])[:3]
     console.print()
     console.print("[bold green]Deployed.[/bold green]" if changed else "[bold]Nothing to change.[/bold]")
@@ -147,7 +172,7 @@ def _tell(status: Status, changed: bool, seconds: float) -> None:
         console.print(f"[yellow]But[/yellow] {trouble}")
     console.print(
         "Next:\n"
-        f"  curl {status.url}{LIVE_PATH.lstrip('/')}\n"
+        f"  curl {status.url}{live.lstrip('/')}\n"
         "  make status                         what runs, and how healthy it is\n"
         "  make logs                           the app's log\n"
         '  eval "$(.venv/bin/slipway env)"     then: pulumi preview -s local, pulumi stack output\n'

@@ -44,7 +44,8 @@ def _file(name: str, lines: int, follow: bool) -> None:
 
 def _app(lines: int, follow: bool) -> None:
     session = open_session()
-    group = engine.outputs(session).get("logGroup") if emulator.running() else None
+    groups = engine.outputs(session).get("logGroups") or {} if emulator.running() else {}
+    group = groups.get("web")
     if not group:
         failed = _failed_tasks(session) if emulator.running() else []
         if not failed:

@@ -12,7 +12,6 @@ import docker.errors
 from botocore.config import Config
 
 import docker
-from infra.contract import LIVE_PATH, READY_PATH
 from infra.local import engine
 from infra.local.emulator import process as emulator
 from infra.local.emulator.labels import EMULATOR_LABEL
@@ -25,7 +24,7 @@ EXIT_CODES = {"healthy": 0, "down": 1, "degraded": 2}
 
 @dataclass(frozen=True)
 class Task:
-    """A running task of the web service."""
+    """A running task of one of the services."""
 
     id: str
     health: str
@@ -102,18 +101,19 @@ def read_status(session: Session) -> Status:
         return Status(STACK, "", "", [], there, trouble=trouble)
     outputs = engine.outputs(session)
     url = str(outputs.get("url", ""))
-    trouble = _ask_app(url, LIVE_PATH) if url else "the stack has no url: the last update did not get that far"
+    health = outputs.get("health") or {"live": "/", "ready": "/"}
+    trouble = _ask_app(url, health["live"]) if url else "the stack has no url: the last update did not get that far"
     return Status(
         stack=STACK,
         url=url,
         image_digest=str(outputs.get("imageDigest", "")),
-        tasks=_tasks(session, outputs) if "service" in outputs else [],
+        tasks=_tasks(session, outputs) if "cluster" in outputs else [],
         emulator="running",
         services=_services(session, outputs) if "cluster" in outputs else [],
         stores=_stores(running.port),
         answers=not trouble,
         trouble=trouble,
-        not_ready=_ask_app(url, READY_PATH) if not trouble else "",
+        not_ready=_ask_app(url, health["ready"]) if not trouble else "",
         not_emulated=engine.not_emulated(session),
     )
 
@@ -125,7 +125,8 @@ def _tasks(session: Session, outputs: dict[str, Any]) -> list[Task]:
             health=task.get("healthStatus", "UNKNOWN"),
             image_digest=task["containers"][0].get("imageDigest", ""),
         )
-        for task in _described(session, outputs["cluster"], outputs["service"])
+        for service in (outputs.get("services") or {}).values()
+        for task in _described(session, outputs["cluster"], service)
     ]
 
 

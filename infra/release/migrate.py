@@ -1,4 +1,4 @@
-"""The database is migrated before traffic moves: a one-off task of the same image, or the service is not touched."""
+"""The database is migrated before new code runs: a one-off task of the same image, or nothing is touched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 600.0
 STOP_SECONDS = 150.0
 """ECS's longest stopTimeout is 120 s."""
 POLL_SECONDS = 1.0
-UNTOUCHED = "The service was not touched"
+UNTOUCHED = "No service was touched"
 
 Say = Callable[[str], None]
 
@@ -43,21 +43,34 @@ class Migration:
     timeout: float = TIMEOUT_SECONDS
 
 
-def before_the_service_changes(name: str, family: str) -> pulumi.ResourceHookBinding:
-    """Hooks of an ECS service that run the newest task definition of `family` first.
+def before_new_code_runs(
+    name: str,
+    *,
+    family: str,
+    cluster_arn: pulumi.Input[str],
+    subnet_ids: Sequence[pulumi.Input[str]],
+    security_group_id: pulumi.Input[str],
+) -> pulumi.ResourceHookBinding:
+    """Hooks of whatever runs the app's code, services and schedules alike: they run the newest definition of `family`.
 
-    A task that does not exit with 0 stops the update with its last log lines; the old revision goes on serving. The
-    hook runs before every creation and update of the service, so a failed migration is tried again by the next `up`.
+    It runs once in an update, before the first of them changes, and the others wait for it. When it fails none of them
+    is touched, the update stops with its last log lines, and the next `up` tries again.
     """
-
     aws = session()
+    place = pulumi.Output.all(cluster_arn, security_group_id, *subnet_ids)
+    running: list[asyncio.Future[None]] = []
 
-    async def migrate(args: pulumi.ResourceHookArgs) -> None:
-        inputs = args.new_inputs or {}
-        migration = Migration(str(inputs["cluster"]), family, dict(inputs["networkConfiguration"]))
+    async def release() -> None:
+        cluster, group, *subnets = await place.future() or []
+        migration = Migration(cluster, family, {"subnets": subnets, "securityGroups": [group]})
         await asyncio.to_thread(run, aws, migration, speaker())
 
-    hook = pulumi.ResourceHook(f"{name}-migrate", migrate, opts=pulumi.ResourceHookOptions(on_dry_run=False))
+    async def once(_: pulumi.ResourceHookArgs) -> None:
+        if not running:
+            running.append(asyncio.ensure_future(release()))
+        await asyncio.shield(running[0])  # everybody gets its failure
+
+    hook = pulumi.ResourceHook(f"{name}-release", once, opts=pulumi.ResourceHookOptions(on_dry_run=False))
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 

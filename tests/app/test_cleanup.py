@@ -145,12 +145,6 @@ async def test_exports_go_with_their_files_30_days_after_they_ended(world: World
     assert (await world.user.get(f"/items/exports/{kept[0]['id']}/file")).text == "id"
 
 
-def test_exports_are_kept_for_as_long_as_the_buckets_files() -> None:
-    from infra.contract import EXPORT_DAYS
-
-    assert timedelta(days=EXPORT_DAYS) == EXPORTS_KEPT
-
-
 @pytest.fixture
 def commits(world: World) -> Iterator[list[int]]:
     """One entry a transaction: how many rows its DELETE took."""

@@ -16,9 +16,7 @@ from typing import Any
 
 import pytest
 
-from app.healthcheck import main as healthcheck
 from tests.app.conftest import KEY
-from tests.app.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 40
@@ -114,30 +112,6 @@ def test_a_request_in_flight_is_finished_after_sigterm(gunicorn: Gunicorn) -> No
         connection.sendall(body[10:])
         assert connection.recv(100).startswith(b"HTTP/1.1 201")
     assert gunicorn.process.wait(SECONDS) == 0
-
-
-@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
-def test_the_containers_check_is_what_livez_says(status: int, code: int) -> None:
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-    from threading import Thread
-
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
-            self.end_headers()
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.handle_request, daemon=True).start()
-    assert healthcheck(server.server_port) == code
-    server.server_close()
-    assert asked == ["/livez"]
-
-
-def test_a_container_that_does_not_listen_is_unhealthy() -> None:
-    assert healthcheck(free_port()) == 1
 
 
 def test_alembics_own_command_works_for_who_writes_migrations(tmp_path: Path) -> None:

@@ -104,18 +104,18 @@ def _kind_and_name(urn: str) -> str:
     return f"{types.rsplit('$', 1)[-1].rsplit(':', 1)[-1]} {name}"
 
 
-def record(build: Callable[[], Any]) -> list[Registered]:
+def record(build: Callable[[], Any], stack: str = "test") -> list[Registered]:
     """Everything that `build` registers, in order. In a thread of its own, for the SDK keeps state by context."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(_record, build).result()
+        return pool.submit(_record, build, stack).result()
 
 
-def _record(build: Callable[[], Any]) -> list[Registered]:
+def _record(build: Callable[[], Any], stack: str) -> list[Registered]:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     monitor = Monitor()
     try:
-        mocks.set_mocks(Mocks(), project="slipway", stack="test", preview=False, monitor=monitor)
+        mocks.set_mocks(Mocks(), project="slipway", stack=stack, preview=False, monitor=monitor)
         loop.run_until_complete(run_pulumi_func(lambda: build() and None))
     finally:
         loop.close()

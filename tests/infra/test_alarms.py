@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from infra.components.alarm import Alarm, too_few_tasks
-from infra.components.alarms import Alarms, AlarmsArgs, metrics
+from infra.components.alarms import Alarms, AlarmsArgs
 from infra.components.budget import Budget, BudgetArgs
-from infra.components.cluster import Cluster, ClusterArgs
+from infra.foundation import ClusterFacts
 from tests.infra.recorder import Registered, of, record
 
 CPU = Alarm("cpu", "busy", "AWS/RDS", "CPUUtilization", {"DBInstanceIdentifier": "db"}, over=80, minutes=15)
@@ -27,14 +27,14 @@ def alarm(*watched: Alarm) -> dict[str, Any]:
 
 def missing_tasks(counts: bool = True, least: int = 2) -> list[Registered]:
     def build() -> None:
-        cluster = Cluster("c", ClusterArgs(container_insights=counts))
+        cluster = ClusterFacts("arn:cluster", "main", counts)
         Alarms("x", AlarmsArgs("arn:key", too_few_tasks("web", cluster, "s", least)))
 
     return of(record(build), "aws:cloudwatch/metricAlarm:MetricAlarm")
 
 
 def test_missing_tasks_are_noticed_where_somebody_counts() -> None:
-    assert [a.inputs["dimensions"] for a in missing_tasks()] == [{"ClusterName": "c-cluster", "ServiceName": "s"}]
+    assert [a.inputs["dimensions"] for a in missing_tasks()] == [{"ClusterName": "main", "ServiceName": "s"}]
     assert missing_tasks(counts=False) == missing_tasks(least=0) == []
 
 
@@ -63,7 +63,6 @@ def test_a_share_is_two_metrics_and_an_expression_that_alone_is_returned() -> No
     queries = alarm(SHARE)["metricQueries"]
     assert [query["id"] for query in queries if query.get("returnData")] == ["share"]
     assert [query["metric"]["metricName"] for query in queries if "metric" in query] == ["5XX", "RequestCount"]
-    assert metrics([SHARE, CPU]) == 3
 
 
 def test_one_encrypted_topic_takes_alarms_of_this_account_alone() -> None:
@@ -79,12 +78,12 @@ def test_one_encrypted_topic_takes_alarms_of_this_account_alone() -> None:
     assert of(made(CPU), "aws:sns/topicSubscription:TopicSubscription") == []
 
 
-def test_the_budget_counts_this_environment_and_tells_the_same_topic() -> None:
-    (budget,) = of(record(lambda: Budget("x", BudgetArgs(120, "dev", "arn:topic"))), "aws:budgets/budget:Budget")
+def test_the_budget_counts_this_stack_and_tells_the_same_topic() -> None:
+    (budget,) = of(record(lambda: Budget("x", BudgetArgs(120, "shop-dev", "arn:topic"))), "aws:budgets/budget:Budget")
     assert (budget.inputs["limitAmount"], budget.inputs["limitUnit"], budget.inputs["timeUnit"]) == (
         "120",
         "USD",
         "MONTHLY",
     )
-    assert budget.inputs["costFilters"] == [{"name": "TagKeyValue", "values": ["user:environment$dev"]}]
+    assert budget.inputs["costFilters"] == [{"name": "TagKeyValue", "values": ["user:stack$shop-dev"]}]
     assert [n["subscriberSnsTopicArns"] for n in budget.inputs["notifications"]] == [["arn:topic"], ["arn:topic"]]

@@ -1,11 +1,24 @@
-"""The chain of time-outs: each longer than the one before, so that no request meets a closed socket."""
+"""The chain of time-outs, each longer than the one before; and what the app reads against what it is given."""
 
 from __future__ import annotations
 
+import json
+import runpy
+import subprocess
+from functools import cache
+from typing import Any
+
 import pytest
+import yaml
 
 from infra import contract
-from tests.infra.recorder import record
+from infra.components import queue
+from infra.settings import ROOT
+from tests.infra.test_program import STACKS, containers
+
+APP = ROOT / "app"
+PYTHON = APP / ".venv" / "bin" / "python"
+reference_app = pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed")
 
 
 def test_a_stop_gives_requests_the_time_that_they_were_promised() -> None:
@@ -21,77 +34,72 @@ def test_workers_follow_from_the_tasks_cpu_alone() -> None:
     assert [contract.web_concurrency(cpu) for cpu in (256, 1024, 4096)] == [1, 1, 4]
 
 
-def test_both_sides_have_the_same_time_outs(monkeypatch: pytest.MonkeyPatch) -> None:
-    import runpy
-    from pathlib import Path
-
-    monkeypatch.setenv("WEB_CONCURRENCY", "1")  # the file sets it where it is not set, for the workers
-
-    from app.core.settings import Settings
-    from app.jobs import worker as jobs
-    from app.jobs.job import Run
-    from infra.components import queue
-
-    conf = runpy.run_path(str(Path(__file__).resolve().parents[2] / "app" / "gunicorn.conf.py"))
-    assert conf["keepalive"] == contract.KEEPALIVE_SECONDS
-    assert conf["graceful_timeout"] == contract.GRACEFUL_TIMEOUT_SECONDS
-    assert conf["bind"].endswith(f":{contract.WEB_PORT}")
-    # A job's own time-out ends it, then its process is killed, then SQS gives its message to another worker, then the
-    # app takes it for lost.
-    limit = Settings.model_fields["job_time_limit"].default
-    lost = Run(database=None, files=None, seconds=limit).lost_after.total_seconds()  # type: ignore[arg-type]
-    assert limit + jobs.KILL_SECONDS < queue.VISIBILITY_SECONDS < lost
+def test_the_kits_server_keeps_to_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLIPWAY_MODULE": "app.main:app", "PORT": "9000", "WEB_CONCURRENCY": "2"}.items():
+        monkeypatch.setenv(name, value)
+    conf = runpy.run_path(str(ROOT / "docker" / "app" / "gunicorn.conf.py"))
+    assert (conf["keepalive"], conf["graceful_timeout"]) == (
+        contract.KEEPALIVE_SECONDS,
+        contract.GRACEFUL_TIMEOUT_SECONDS,
+    )
+    assert (conf["bind"], conf["workers"], conf["wsgi_app"]) == ("0.0.0.0:9000", 2, "app.main:app")
 
 
-def given() -> set[str]:
-    """Every variable that some container of the app gets. In `record`, for outputs belong to a running program."""
-    names: set[str] = set(contract.APP_SECRETS)
-
-    def build() -> None:
-        endpoints = contract.Endpoints("db", 5433, "cache", 6379, "https://sqs/q", "bucket", "eu-central-1")
-        names.update(
-            contract.app_environment(
-                "prod",
-                endpoints,
-                cpu=1024,
-                pool_size=5,
-                trusted_proxies=["10.20.0.0/20"],
-                database_ca="ca",
-                cache_ca="ca",
-                cors_origins=["https://app.example.com"],
-            )
-        )
-
-    record(build)
-    return names
+@pytest.mark.parametrize("folder", ["app", "database"])
+def test_the_kits_images_run_as_the_user_that_the_task_definition_names(folder: str) -> None:
+    assert f"USER {contract.APP_USER}" in (ROOT / "docker" / folder / "Dockerfile").read_text()
 
 
-# gunicorn and uvicorn read these, not the app's settings.
-OF_THE_SERVER = {"FORWARDED_ALLOW_IPS"}
-# What the app can be told and AWS has no need to: a URL instead of parts, a laptop's choices, sensible defaults.
-LEFT_TO_DEFAULTS = {
-    "PROJECT_NAME", "DATA_DIR", "RELEASE", "LOG_LEVEL",
-    "DATABASE_URL", "DATABASE_POOL_TIMEOUT", "DATABASE_CONNECT_TIMEOUT",
-    "DATABASE_STATEMENT_TIMEOUT", "DATABASE_LOCK_TIMEOUT", "REDIS_URL", "REDIS_KEY_PREFIX", "REDIS_TIMEOUT",
-    "ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME", "MAX_BODY_BYTES", "RATE_LIMIT_PER_MINUTE",
-    "LOGIN_RATE_LIMIT_PER_MINUTE", "CACHE_TTL", "JOB_TIME_LIMIT", "EXPORTS_PER_HOUR", "SENTRY_DSN",
-    "MIGRATION_LOCK_TIMEOUT",
-}  # fmt: skip
+@cache
+def asked(expression: str) -> Any:
+    """What the reference app says of itself, in its own environment: it and the kit never import each other."""
+    told = subprocess.run(
+        [PYTHON, "-c", f"import json, sys; sys.stdout.write(json.dumps({expression}))"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(told.stdout)
 
 
-def test_every_variable_that_infrastructure_sets_is_one_that_the_app_reads() -> None:
-    from app.core.settings import Settings
-
-    assert given() - OF_THE_SERVER <= {name.upper() for name in Settings.model_fields}
-
-
-def test_every_variable_that_the_app_reads_is_set_or_left_out_on_purpose() -> None:
-    from app.core.settings import Settings
-
-    assert {name.upper() for name in Settings.model_fields} - given() == LEFT_TO_DEFAULTS
+READS = "[name.upper() for name in __import__('app.core.settings', fromlist=['x']).Settings.model_fields]"
+# gunicorn, uvicorn and libpq read these, not the app's settings.
+OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "PORT", "PGSSLMODE", "PGSSLROOTCERT"}
 
 
-def test_the_generated_secrets_are_the_ones_that_the_app_gets() -> None:
-    from infra.components.secrets import GENERATED
+@reference_app
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_variable_that_the_reference_app_is_given_is_one_that_it_reads(stack: str) -> None:
+    reads = asked(READS)
+    for container in containers(stack).values():
+        if container["name"] != "database":
+            given = {pair["name"] for pair in [*container["environment"], *container["secrets"]]}
+            assert given - OF_THE_SERVER <= set(reads), container["name"]
 
-    assert set(GENERATED) == set(contract.APP_SECRETS)
+
+@reference_app
+def test_the_reference_apps_own_server_keeps_to_the_chain() -> None:
+    conf = "__import__('runpy').run_path('app/gunicorn.conf.py')"
+    assert asked(f"(lambda found: [found['keepalive'], found['graceful_timeout']])({conf})") == [
+        contract.KEEPALIVE_SECONDS,
+        contract.GRACEFUL_TIMEOUT_SECONDS,
+    ]
+
+
+@reference_app
+def test_a_jobs_time_outs_are_in_order() -> None:
+    """Its own ends it, then its process is killed, then SQS gives its message to another, then it is taken for lost."""
+    limit, kill, lost = asked(
+        "(lambda limit: [limit, __import__('app.jobs.worker', fromlist=['x']).KILL_SECONDS, "
+        "__import__('app.jobs.job', fromlist=['x']).Run(database=None, files=None, seconds=limit)"
+        ".lost_after.total_seconds()])"
+        "(__import__('app.core.settings', fromlist=['x']).Settings.model_fields['job_time_limit'].default)"
+    )
+    assert limit + kill < queue.VISIBILITY_SECONDS < lost
+
+
+@reference_app
+def test_the_bucket_keeps_exports_as_long_as_their_rows() -> None:
+    default = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]["bucketExpireDays"]["default"]
+    assert asked("__import__('app.jobs.cleanup', fromlist=['x']).EXPORTS_KEPT.days") == default

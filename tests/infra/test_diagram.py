@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infra.local.diagram import EVERY_TASK, POLICY, RULE, SECRET_MARK, Arrow, Picture, picture
-from infra.local.drawing import draw, text_width
-from infra.local.plan import STACK_TYPE, State
+from infra.graph.diagram import EVERY_TASK, POLICY, RULE, SECRET_MARK, Arrow, Picture, picture
+from infra.graph.drawing import draw, text_width
+from infra.graph.plan import STACK_TYPE, State
 
 SVG = "{http://www.w3.org/2000/svg}"
 START = "urn:pulumi:test::slipway::"

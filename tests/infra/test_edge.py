@@ -7,8 +7,8 @@ import json
 from infra.components.certificate import Certificate, CertificateArgs
 from infra.components.dns import Dns, DnsArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
-from infra.components.network import Network, NetworkArgs
 from infra.components.waf import Waf, WafArgs
+from tests.infra.facts import NETWORK
 from tests.infra.recorder import Registered, of, record
 
 LISTENER = "aws:lb/listener:Listener"
@@ -17,17 +17,16 @@ INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 
 def with_a_domain() -> list[Registered]:
     def build() -> None:
-        network = Network("n", NetworkArgs(cidr="10.20.0.0/16"))
         certificate = Certificate("x", CertificateArgs("api.acme.test", "Z1"))
-        balancer = LoadBalancer("x", LoadBalancerArgs(network, domain="api.acme.test", certificate_arn=certificate.arn))
-        Dns("x", DnsArgs("api.acme.test", "Z1", balancer))
+        balancer = LoadBalancer("x", LoadBalancerArgs(NETWORK, domain="api.acme.test", certificate_arn=certificate.arn))
+        Dns("x", DnsArgs("api.acme.test", "Z1", balancer.facts))
         Waf("x", WafArgs(balancer.arn, "arn:key", rate_limit=500))
 
     return record(build)
 
 
 def without_a_domain() -> list[Registered]:
-    return record(lambda: LoadBalancer("x", LoadBalancerArgs(Network("n", NetworkArgs(cidr="10.20.0.0/16")))))
+    return record(lambda: LoadBalancer("x", LoadBalancerArgs(NETWORK)))
 
 
 def test_with_a_certificate_http_is_only_a_way_to_get_to_https() -> None:
@@ -81,6 +80,12 @@ def test_the_firewalls_log_keeps_no_credentials() -> None:
     hidden = {field["singleHeader"]["name"] for field in logging.inputs["redactedFields"]}
     assert hidden == {"authorization", "cookie"}
     assert any(group.name.startswith("aws-waf-logs-") for group in of(found, "aws:cloudwatch/logGroup:LogGroup"))
+
+
+def test_what_is_not_http_is_dropped_before_it_reaches_a_task() -> None:  # ELB.4 and .12
+    (balancer,) = of(without_a_domain(), "aws:lb/loadBalancer:LoadBalancer")
+    assert balancer.inputs["dropInvalidHeaderFields"] is True
+    assert balancer.inputs["desyncMitigationMode"] == "defensive"
 
 
 def test_access_logs_go_to_a_private_bucket_that_lets_only_the_load_balancer_write() -> None:

@@ -15,7 +15,7 @@ AWS_CLIENTS = {"boto3", "botocore"}
 def imports(*places: Path) -> Iterator[tuple[str, str]]:
     """File and imported module, for every import below `places`, those inside functions too."""
     for place in places:
-        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
+        for path in [place] if place.is_file() else sorted(p for p in place.rglob("*.py") if ".venv" not in p.parts):
             for node in ast.walk(ast.parse(path.read_text())):
                 name = str(path.relative_to(ROOT))
                 if isinstance(node, ast.Import):

@@ -6,39 +6,35 @@ import json
 from functools import cache
 from typing import Any
 
-from infra.components.cluster import Cluster, ClusterArgs
-from infra.components.network import Network, NetworkArgs
 from infra.components.pipeline_role import UNBOUNDED, PipelineRole, PipelineRoleArgs
-from infra.components.queue import Queue, QueueArgs
 from infra.components.registry import Registry, RegistryArgs
 from infra.components.scheduled import Scheduled, ScheduledArgs
-from infra.components.service import Place
-from infra.components.task import Task, TaskArgs
 from infra.components.worker import Worker, WorkerArgs
+from tests.infra.facts import CLUSTER, PLACE, task, task_facts
 from tests.infra.recorder import Registered, of, record
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 
 
 @cache
-def made(make_provider: bool = True, state_bucket: str = "", max_tasks: int = 4) -> list[Registered]:
+def made(
+    make_provider: bool = True, state_bucket: str = "", max_tasks: int = 4, releases: bool = True
+) -> list[Registered]:
     def build() -> None:
-        registry = Registry("r", RegistryArgs(key_arn="arn:key"))
-        cluster = Cluster("c", ClusterArgs())
-        place = Place(Network("n", NetworkArgs(cidr="10.20.0.0/16")), cluster)
-        queue = Queue("q", QueueArgs())
-        task = TaskArgs(registry=registry, image="registry/app@sha256:abc")
-        migration = Task("migrate", "migrate", task)
-        worker = Worker("w", WorkerArgs(place, queue, task, tasks=1, max_tasks=max_tasks))
-        cleanup = Scheduled("cleanup", ScheduledArgs(place, queue, "cleanup", task, "rate(1 day)"))
+        Registry("r", RegistryArgs(key_arn="arn:key"))
+        worker = Worker("w", WorkerArgs(PLACE, "worker", task(), tasks=1, max_tasks=max_tasks, queue_name="jobs"))
+        cleanup = Scheduled("cleanup", ScheduledArgs(PLACE, "cleanup", task(), "rate(1 day)"))
+        release = task_facts("release") if releases else None
         args = PipelineRoleArgs(
             "acme/shop",
             "prod",
-            registry,
-            cluster,
-            [worker],
-            [migration, worker.task, cleanup.task],
-            [cleanup],
+            "arn:repository",
+            CLUSTER,
+            [worker.service_arn],
+            [*([release] if release else []), worker.task, cleanup.task],
+            release,
+            [cleanup.schedule_arn],
+            [cleanup.role_arn],
             make_provider,
             state_bucket,
         )
@@ -70,7 +66,7 @@ def test_the_schedule_runs_one_task_in_private_and_tells_of_what_it_cannot_start
     target = schedule.inputs["target"]
     assert target["ecsParameters"]["taskCount"] == 1
     assert target["ecsParameters"]["networkConfiguration"]["assignPublicIp"] is False
-    assert target["deadLetterConfig"]["arn"] == "arn:aws:mock:::q-jobs-dead"
+    assert target["deadLetterConfig"]["arn"] == "arn:aws:mock:::cleanup-dead"
 
 
 def test_the_scheduler_may_start_that_task_in_that_cluster_and_nothing_else() -> None:
@@ -79,7 +75,7 @@ def test_the_scheduler_may_start_that_task_in_that_cluster_and_nothing_else() ->
     assert run["Resource"] == "arn:aws:ecs:::task-definition/family:*"
     assert run["Condition"] == {"ArnEquals": {"ecs:cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/main"}}
     assert hand_on["Resource"] == ["arn:aws:mock:::cleanup-execution", "arn:aws:mock:::cleanup-task"]
-    assert dead["Resource"] == "arn:aws:mock:::q-jobs-dead"
+    assert dead["Resource"] == "arn:aws:mock:::cleanup-dead"
 
 
 def test_only_this_repositorys_jobs_of_this_environment_take_on_the_role() -> None:  # CKV_AWS_393
@@ -136,6 +132,11 @@ def test_what_the_pipeline_may_do_is_exactly_this() -> None:
     }
     handed_on = [statement for statement in found if statement["Action"] == "iam:PassRole"]
     assert all(statement["Condition"]["StringEquals"]["iam:PassedToService"] for statement in handed_on)
+
+
+def test_without_a_release_step_the_pipeline_runs_no_task_at_all() -> None:
+    actions = {str(statement["Action"]) for statement in statements("p-pipeline", releases=False)}
+    assert not [action for action in actions if "RunTask" in action]
 
 
 def test_a_state_bucket_is_opened_where_there_is_one_and_below_pulumis_folder_only() -> None:

@@ -12,7 +12,8 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra.release import image_tag, migrate
+from infra import environment as environments
+from infra import processes
 from infra.settings import PLACEHOLDER, ROOT, Settings
 from tests.infra.recorder import Registered, of, record
 
@@ -20,7 +21,7 @@ STACKS = ["dev", "staging", "prod"]
 ALARMS = {
     "load-balancer-errors", "web-errors", "web-latency", "web-unhealthy", "web-tasks", "worker-tasks",
     "database-cpu", "database-storage", "database-connections", "cache-memory", "cache-evictions",
-    "queue-age", "dead-letters",
+    "queue-age", "dead-letters", "cleanup-not-started",
 }  # fmt: skip
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
@@ -28,20 +29,37 @@ EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
 @cache
 def program(stack: str) -> list[Registered]:
+    """The program of a stack file, as the recorder sees it; a production with a name of its own."""
     settings = Settings.from_files(stack)
     given = {"domain": settings.domain.replace(PLACEHOLDER, "acme.test"), "alarm_email": "ops@acme.test"}
-    values = settings.model_copy(update=given).model_dump(by_alias=True)
+    return programmed(stack, settings.model_copy(update=given))
+
+
+def programmed(stack: str, settings: Settings, secrets: str = "{}") -> list[Registered]:
+    """The program as it is with these settings."""
+    values = settings.model_dump(by_alias=True)
 
     def build() -> None:
-        as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+        as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+        as_text["secrets"] = secrets
         pulumi.runtime.set_all_config({f"slipway:{key}": value for key, value in as_text.items()})
         with pytest.MonkeyPatch.context() as patch:
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
-            patch.setattr(migrate, "before_the_service_changes", lambda *_: None)
-            patch.setattr(image_tag, "before_the_image_is_pushed", lambda *_: None)
+            patch.setattr(processes, "before_new_code_runs", lambda *_, **__: None)
+            for module in (processes, environments):
+                patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
             runpy.run_path(str(ROOT / "infra" / "__main__.py"))
 
-    return record(build)
+    return record(build, stack)
+
+
+def containers(stack: str) -> dict[str, dict[str, Any]]:
+    """Every container of the stack's task definitions, by its name."""
+    found = {}
+    for definition in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition"):
+        for container in json.loads(plain(definition.inputs["containerDefinitions"])):
+            found[container["name"]] = container
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -67,20 +85,23 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
         ("worker", "database", 5433),
         ("worker", "cache", 6379),
         ("cleanup", "database", 5433),
+        ("cleanup", "cache", 6379),
+        ("release", "database", 5433),
+        ("release", "cache", 6379),
     }
     doors = {80, 443} if Settings.from_files(stack).domain else {80}
     incoming = {ends(rule) for rule in of(program(stack), INGRESS)}
     outgoing = {ends(rule) for rule in of(program(stack), EGRESS)}
     assert incoming == between | {("0.0.0.0/0", "lb", door) for door in doors}
-    assert outgoing == between | {(tasks, "0.0.0.0/0", 443) for tasks in ("web", "worker", "cleanup")}
+    assert outgoing == between | {(tasks, "0.0.0.0/0", 443) for tasks in ("web", "worker", "cleanup", "release")}
 
 
 PULL = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
 START = {"ecr:GetAuthorizationToken", "logs:CreateLogStream", "logs:PutLogEvents", *PULL}
 START_WITH_SECRETS = START | {"secretsmanager:GetSecretValue", "kms:Decrypt"}
 ROLES = {
-    "execution": START_WITH_SECRETS,
-    "task": {"sqs:SendMessage", "sqs:GetQueueUrl", "s3:GetObject", "s3:ListBucket"},
+    "web-execution": START_WITH_SECRETS,
+    "web-task": {"sqs:SendMessage", "sqs:GetQueueUrl", "s3:GetObject", "s3:ListBucket"},
     "worker-execution": START_WITH_SECRETS,
     "worker-task": {
         "sqs:ReceiveMessage",
@@ -90,8 +111,9 @@ ROLES = {
         "sqs:GetQueueUrl",
         "sqs:SendMessage",
         "s3:PutObject",
+        "s3:DeleteObject",
     },
-    "migrate-execution": START_WITH_SECRETS,
+    "release-execution": START_WITH_SECRETS,
     "cleanup-execution": START_WITH_SECRETS,
     "cleanup-scheduler": {"ecs:RunTask", "ecs:TagResource", "iam:PassRole", "sqs:SendMessage"},
     "flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
@@ -187,21 +209,49 @@ def test_all_that_holds_data_is_protected_or_none_of_it(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_only_the_migration_is_given_the_owners_password(stack: str) -> None:
-    for definition in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition"):
-        (container,) = json.loads(plain(definition.inputs["containerDefinitions"]))
-        names = {secret["name"] for secret in container["secrets"]}
-        assert ("DATABASE_OWNER_PASSWORD" in names) == (container["name"] == "migrate")
-        assert names >= {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
-        assert not names & {pair["name"] for pair in container["environment"]}
+def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but_verifiers(stack: str) -> None:
+    for name, container in containers(stack).items():
+        secrets = {secret["name"]: secret["valueFrom"] for secret in container["secrets"]}
+        owners = {key for key, source in secrets.items() if source.startswith("arn:aws:secretsmanager:::rds")}
+        if name == "database":
+            assert owners == {"PGUSER", "PGPASSWORD"}
+            assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"}
+        else:
+            assert owners == set()
+            assert set(secrets) == {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
+        assert not set(secrets) & {pair["name"] for pair in container["environment"]}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_release_step_logs_in_as_another_user_than_the_app_and_after_the_roles_are_made(stack: str) -> None:
+    found = containers(stack)
+    users = {name: variable(found[name], "DATABASE_USER") for name in ("web", "worker", "cleanup", "release")}
+    base = f"slipway_{stack}"
+    assert users == dict.fromkeys(("web", "worker", "cleanup"), f"{base}_app_1") | {"release": f"{base}_release_1"}
+    assert found["release"]["dependsOn"] == [{"containerName": "database", "condition": "SUCCESS"}]
+    assert (found["database"]["essential"], found["release"]["essential"]) == (False, True)
+    assert variable(found["database"], "APP_ROLE") == users["web"]
+    assert variable(found["database"], "RELEASE_ROLE") == users["release"]
+
+
+def variable(container: dict[str, Any], name: str) -> str:
+    return next(str(pair["value"]) for pair in container["environment"] if pair["name"] == name)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_whatever_runs_the_apps_code_waits_for_the_release_step(stack: str) -> None:
+    """Services and schedules alike: nothing of a release goes before the gate."""
+    (release,) = [r for r in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition") if "release" in r.name]
+    running = [*of(program(stack), "aws:ecs/service:Service"), *of(program(stack), "aws:scheduler/schedule:Schedule")]
+    assert len(running) == 3
+    for resource in running:
+        assert f"TaskDefinition {release.name}" in resource.depends_on, resource.name
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_app_answers_to_its_domain_alone(stack: str) -> None:
-    for definition in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition"):
-        (container,) = json.loads(plain(definition.inputs["containerDefinitions"]))
-        environment = {pair["name"]: pair["value"] for pair in container["environment"]}
-        assert environment["TRUSTED_HOSTS"] == ("api.acme.test" if stack == "prod" else "*")
+    hosts = variable(containers(stack)["web"], "TRUSTED_HOSTS")
+    assert hosts == ("api.acme.test" if stack == "prod" else "*")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -236,6 +286,46 @@ def test_the_cache_is_encrypted_and_asks_for_a_token(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_generated_values_are_secret_and_stay(stack: str) -> None:
-    (version,) = of(program(stack), "aws:secretsmanager/secretVersion:SecretVersion")
-    assert rpc.is_rpc_secret(version.inputs["secretString"])
-    assert version.ignore_changes == ("secretString",)
+    versions = of(program(stack), "aws:secretsmanager/secretVersion:SecretVersion")
+    assert {version.name.split("-", 2)[-1] for version in versions} == {"secret-key-1", "database-1", "cache-1"}
+    for version in versions:
+        assert rpc.is_rpc_secret(version.inputs["secretString"])
+        assert version.ignore_changes == ("secretString",)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_everything_that_takes_tags_says_whose_it_is(stack: str) -> None:
+    tags = {"project": "slipway", "stack": f"slipway-{stack}", "tier": Settings.from_files(stack).tier}
+    tagged = [resource for resource in program(stack) if resource.type.startswith("aws:") and "tags" in resource.inputs]
+    assert len(tagged) > 60
+    assert all(tags.items() <= resource.inputs["tags"].items() for resource in tagged)
+    (budget,) = of(program(stack), "aws:budgets/budget:Budget")
+    assert budget.inputs["costFilters"] == [{"name": "TagKeyValue", "values": [f"user:stack$slipway-{stack}"]}]
+
+
+def test_two_stacks_of_a_tier_in_one_account_have_no_name_in_common() -> None:
+    """Fixed names: a task family of both would let one stack's release run the other's code."""
+    one, two = program("dev"), programmed("dev-eu", Settings.from_files("dev"))
+
+    def fixed(found: list[Registered]) -> set[str]:
+        families = {r.inputs["family"] for r in of(found, "aws:ecs/taskDefinition:TaskDefinition")}
+        return families | {r.inputs["name"] for r in of(found, "aws:kms/alias:Alias")} | {r.name for r in found}
+
+    assert {name for name in fixed(one) & fixed(two) if name} == set()
+
+
+def test_a_secret_that_the_app_asks_for_and_the_stack_lacks_is_told_before_anything_is_made() -> None:
+    settings = Settings.from_files("dev")
+    with pytest.raises(pulumi.RunError, match=r"does not ask for.*|asks for the secret"):
+        programmed("dev", settings, secrets='{"NOBODYS": "x"}')
+
+
+def test_a_configured_secret_reaches_every_process_and_shows_nowhere() -> None:
+    found = programmed("dev", Settings.from_files("dev"), secrets='{"SENTRY_DSN": "https://hidden"}')
+    for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
+        for container in json.loads(plain(definition.inputs["containerDefinitions"])):
+            names = {secret["name"] for secret in container["secrets"]}
+            assert ("SENTRY_DSN" in names) == (container["name"] != "database")
+    shown = [r for r in found if "https://hidden" in json.dumps(r.inputs)]
+    assert [r.name for r in shown] == ["slipway-dev-configured"]
+    assert rpc.is_rpc_secret(shown[0].inputs["secretString"])

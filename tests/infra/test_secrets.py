@@ -1,58 +1,91 @@
-"""Secrets: generated once, made anew on demand, configured ones beside them; containers are told where, never what."""
+"""Secrets: generated once, made anew on demand, others that follow; containers are told where, never what."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+from collections.abc import Callable
 
 from pulumi.runtime import rpc
 
-from infra.components.secrets import GENERATED, Secrets, SecretsArgs
+from infra.components.secrets import Group, Secrets, SecretsArgs, scram_verifier
 from tests.infra.recorder import Registered, of, record
 
 HOLDER = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 
 
-def made(generation: int = 1, **extra: str) -> tuple[list[Registered], dict[str, str]]:
-    references: dict[str, str] = {}
+def made(ask: Callable[[Secrets], Group], generation: int = 1, key: str = "value") -> tuple[list[Registered], str]:
+    references: list[str] = []
 
     def build() -> None:
-        secrets = Secrets("s", SecretsArgs("arn:key", generation, extra))
-        for name, reference in secrets.references.items():
-            reference.apply(lambda text, name=name: references.update({name: text}))
+        group = ask(Secrets("s", SecretsArgs("arn:key", generation)))
+        group.reference(key).reference.apply(references.append)  # type: ignore[union-attr]
 
-    return record(build), references
+    return record(build), references[0]
 
 
-def test_generated_values_are_one_secret_that_no_later_run_changes() -> None:
-    found, _ = made()
-    (version,) = of(found, VERSION)
-    assert version.name == "s-generated-1"
-    assert version.ignore_changes == ("secretString",)
+def content(version: Registered) -> dict[str, str]:
     assert rpc.is_rpc_secret(version.inputs["secretString"])
-    assert set(json.loads(rpc.unwrap_rpc_secret(version.inputs["secretString"]))) == set(GENERATED)
+    found: dict[str, str] = json.loads(rpc.unwrap_rpc_secret(version.inputs["secretString"]))
+    return found
+
+
+def test_a_generated_value_is_one_that_no_later_run_changes() -> None:
+    found, _ = made(lambda secrets: secrets.generated("key"))
+    (version,) = of(found, VERSION)
+    assert version.name == "s-key-1"
+    assert version.ignore_changes == ("secretString",)
+    assert content(version) == {"value": "generated"}
 
 
 def test_a_higher_generation_is_another_version_of_the_same_secret() -> None:
-    found, _ = made(generation=2)
-    assert [version.name for version in of(found, VERSION)] == ["s-generated-2"]
-    assert [secret.name for secret in of(found, HOLDER)] == ["s-generated"]
+    found, _ = made(lambda secrets: secrets.generated("key"), generation=2)
+    assert [version.name for version in of(found, VERSION)] == ["s-key-2"]
+    assert [secret.name for secret in of(found, HOLDER)] == ["s-key"]
 
 
 def test_a_container_names_key_and_version_so_that_a_new_version_is_a_new_revision() -> None:
-    _, references = made(SENTRY_DSN="dsn")
-    assert references == {name: f"arn:aws:secretsmanager:::app:{name}::v1" for name in (*GENERATED, "SENTRY_DSN")}
+    _, reference = made(lambda secrets: secrets.following("configured", {"DSN": "x"}), key="DSN")
+    assert reference == "arn:aws:secretsmanager:::app:DSN::v1"
 
 
-def test_configured_values_follow_the_configuration_in_a_secret_of_their_own() -> None:
-    found, references = made(SENTRY_DSN="dsn")
-    configured = next(version for version in of(found, VERSION) if version.name == "s-configured")
-    assert configured.ignore_changes == ()
-    assert rpc.is_rpc_secret(configured.inputs["secretString"])
-    assert set(references) == {*GENERATED, "SENTRY_DSN"}
-    assert len(of(made()[0], HOLDER)) == 1
+def test_what_follows_the_configuration_is_no_generations_matter() -> None:
+    found, _ = made(lambda secrets: secrets.following("configured", {"DSN": "dsn"}), key="DSN")
+    (version,) = of(found, VERSION)
+    assert (version.name, version.ignore_changes) == ("s-configured", ())
+    assert content(version) == {"DSN": "dsn"}
 
 
-def test_every_secret_is_encrypted_with_the_environments_key() -> None:
-    found, _ = made(SENTRY_DSN="dsn")
-    assert {secret.inputs["kmsKeyId"] for secret in of(found, HOLDER)} == {"arn:key"}
+def test_every_secret_is_encrypted_with_the_stacks_key() -> None:
+    found, _ = made(lambda secrets: secrets.generated("key"))
+    assert [secret.inputs["kmsKeyId"] for secret in of(found, HOLDER)] == ["arn:key"]
+
+
+def test_a_password_comes_with_what_postgres_needs_to_know_of_it() -> None:
+    found, _ = made(lambda secrets: secrets.passwords("database", "app", "release"), key="app")
+    (version,) = of(found, VERSION)
+    values = content(version)
+    assert set(values) == {"app", "appVerifier", "release", "releaseVerifier"}
+    assert version.ignore_changes == ("secretString",)
+    assert proves(values["appVerifier"], "generated")
+
+
+def proves(verifier: str, password: str) -> bool:
+    """What the server does with a login (RFC 5802): the client's proof has to lead back to the stored key."""
+    head, keys = verifier.removeprefix("SCRAM-SHA-256$").split("$")
+    rounds, salt = head.split(":")
+    stored, server = (base64.b64decode(part) for part in keys.split(":"))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    return hashlib.sha256(client).digest() == stored and hmac.digest(salted, b"Server Key", "sha256") == server
+
+
+def test_a_verifier_proves_its_password_alone_and_is_another_one_each_time() -> None:
+    one, two = scram_verifier("correct horse"), scram_verifier("correct horse")
+    assert one != two
+    assert proves(one, "correct horse")
+    assert not proves(one, "another")
+    assert "correct horse" not in one

@@ -1,54 +1,28 @@
-"""The web service: what the task definition and the service promise."""
+"""A process behind the load balancer: what the task definition and the service promise."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra import contract
-from infra.components.cluster import Cluster, ClusterArgs
-from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
-from infra.components.network import Network, NetworkArgs
-from infra.components.registry import Registry, RegistryArgs
-from infra.components.service import Place
-from infra.components.task import TaskArgs
 from infra.components.web import Web, WebArgs
+from tests.infra.facts import DOOR, PLACE, task
 from tests.infra.recorder import Registered, of, record
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def environment() -> dict[str, Any]:
-    endpoints = contract.Endpoints("db", 5433, "cache", 6379, "https://sqs/q", "bucket", "eu-central-1")
-    return contract.app_environment(
-        "dev", endpoints, cpu=1024, pool_size=5, trusted_proxies=["10.20.0.0/20"], database_ca="/srv/certs/rds.pem"
-    )
-
-
-def build(tasks: int = 2, max_tasks: int = 2) -> None:
-    network = Network("n", NetworkArgs(cidr="10.20.0.0/16"))
-    Web(
-        "w",
-        WebArgs(
-            place=Place(network, Cluster("c", ClusterArgs())),
-            load_balancer=LoadBalancer("lb", LoadBalancerArgs(network=network)),
-            tasks=tasks,
-            max_tasks=max_tasks,
-            task=TaskArgs(
-                registry=Registry("r", RegistryArgs(key_arn="arn:key")),
-                image="registry/app@sha256:abc",
-                environment=environment(),
-                secrets={"SECRET_KEY": "arn:secret:SECRET_KEY::"},
-                secret_arns=["arn:secret"],
-                key_arn="arn:key",
-            ),
-        ),
-    )
-
-
-def found() -> list[Registered]:
-    return record(build)
+def found(name: str = "w", **more: Any) -> list[Registered]:
+    given = {"label": "web", "health_path": "/readyz", "priority": 50_000} | more
+    return record(lambda: Web(name, WebArgs(PLACE, DOOR, task=given.pop("task", task()), **given)))
 
 
 def container(resources: list[Registered]) -> dict[str, Any]:
@@ -65,11 +39,7 @@ def test_the_container_meets_the_ecs_controls() -> None:
     assert web["logConfiguration"]["logDriver"] == "awslogs"  # ECS.9
     assert web["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
     assert web["image"].startswith("registry/app@sha256:")
-
-
-def test_no_variable_looks_like_a_secret() -> None:  # ECS.8
-    names = [pair["name"] for pair in container(found())["environment"]]
-    assert not [name for name in names if any(word in name for word in ("KEY", "PASSWORD", "TOKEN", "DSN"))]
+    assert web["stopTimeout"] == contract.STOP_TIMEOUT_SECONDS
 
 
 def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
@@ -78,13 +48,45 @@ def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
     assert service.inputs["deploymentMinimumHealthyPercent"] == 100
     assert service.inputs["networkConfiguration"]["assignPublicIp"] is False  # ECS.2
     assert service.inputs["waitForSteadyState"]
+    assert service.inputs["capacityProviderStrategies"] == [{"capacityProvider": "FARGATE", "weight": 1}]
+
+
+def test_the_load_balancer_takes_200_alone_for_healthy() -> None:
+    (targets,) = of(found(), "aws:lb/targetGroup:TargetGroup")
+    assert targets.inputs["healthCheck"]["matcher"] == "200"
+    assert targets.inputs["healthCheck"]["path"] == "/readyz"
+
+
+def test_another_port_of_the_app_moves_with_its_tasks_and_not_before() -> None:
+    """A target group of another port would be a new one, with no task in it, and the rule would go there first."""
+    web = task()
+    other = web.but(containers=[web.containers[0].but(port=9000)])
+    before, after = found(), found(task=other)
+    for kind in ("aws:lb/targetGroup:TargetGroup", "aws:lb/listenerRule:ListenerRule"):
+        assert of(before, kind)[0].inputs == of(after, kind)[0].inputs
+    (service,) = of(after, "aws:ecs/service:Service")
+    assert service.inputs["loadBalancers"][0]["containerPort"] == 9000
+
+
+def test_two_services_stand_behind_one_load_balancer_by_priority_paths_and_hosts() -> None:
+    (rule,) = of(found("admin", priority=40_001, paths=["/admin/*"], hosts=["a.acme.test"]), RULE)
+    assert rule.inputs["priority"] == 40_001
+    assert rule.inputs["conditions"] == [
+        {"pathPattern": {"values": ["/admin/*"]}},
+        {"hostHeader": {"values": ["a.acme.test"]}},
+    ]
+    (everything,) = of(found(), RULE)
+    assert everything.inputs["conditions"] == [{"pathPattern": {"values": ["/*"]}}]
+
+
+RULE = "aws:lb/listenerRule:ListenerRule"
 
 
 def test_where_more_tasks_are_allowed_cpu_and_requests_decide_and_no_update_takes_that_back() -> None:
-    scaled = record(lambda: build(tasks=2, max_tasks=6))
+    scaled = found(tasks=2, max_tasks=6, task=task(cpu=1024, memory=2048))
     (target,) = of(scaled, "aws:appautoscaling/target:Target")
     assert (target.inputs["minCapacity"], target.inputs["maxCapacity"]) == (2, 6)
-    assert target.inputs["resourceId"] == "service/c-cluster/w-service"
+    assert target.inputs["resourceId"] == "service/main/w"
     policies = of(scaled, "aws:appautoscaling/policy:Policy")
     held = [policy.inputs["targetTrackingScalingPolicyConfiguration"] for policy in policies]
     metrics = {
@@ -110,8 +112,8 @@ def test_where_no_more_tasks_are_allowed_the_number_is_the_settings() -> None:
 
 def test_only_the_load_balancer_reaches_the_tasks_and_only_on_their_port() -> None:
     rules = [r.inputs for r in of(found(), "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")]
-    to_web = [r for r in rules if r["securityGroupId"] == "w-web-id"]
-    assert [(r["referencedSecurityGroupId"], r["fromPort"], r["toPort"]) for r in to_web] == [("lb-lb-id", 8000, 8000)]
+    to_web = [r for r in rules if r["securityGroupId"] == "w-id"]
+    assert [(r["referencedSecurityGroupId"], r["fromPort"], r["toPort"]) for r in to_web] == [("lb-group", 8000, 8000)]
     assert all(rule["description"] for rule in rules)
 
 
@@ -122,18 +124,49 @@ def test_the_two_roles_differ_and_no_statement_is_wider_than_it_has_to_be() -> N
     policies = [json.loads(p.inputs["policy"]) for p in of(resources, "aws:iam/rolePolicy:RolePolicy")]
     everywhere = [s["Action"] for p in policies for s in p["Statement"] if s["Resource"] == "*"]
     assert everywhere == ["ecr:GetAuthorizationToken"]
-
-
-def test_the_image_runs_as_the_user_that_the_task_definition_names() -> None:
-    assert f"USER {contract.APP_USER}" in (ROOT / "docker/app/Dockerfile").read_text()
+    reads = [s["Resource"] for p in policies for s in p["Statement"] if s["Action"] == "secretsmanager:GetSecretValue"]
+    assert reads == [["arn:secret"]]
 
 
 def test_the_service_waits_for_what_its_tasks_need_from_their_first_second() -> None:
     (service,) = of(found(), "aws:ecs/service:Service")
-    assert {
-        "RolePolicy w-execution",
-        "Route n-private-1",
-        "Route n-private-2",
-        "ClusterCapacityProviders c-capacity",
-        "ListenerRule w-rule",
-    } <= set(service.depends_on)
+    assert {"RolePolicy w-execution", "ListenerRule w-rule"} <= set(service.depends_on)
+
+
+def test_a_container_without_a_port_cannot_stand_behind_the_load_balancer() -> None:
+    web = task()
+    with pytest.raises(ValueError, match="has no port"):
+        found(task=web.but(containers=[web.containers[0].but(port=None)]))
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/up" else 503)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@pytest.mark.parametrize("tool", [Path(sys.executable).name, "curl", "wget"])
+@pytest.mark.parametrize(("path", "code"), [("/up", 0), ("/down", 1)])
+def test_the_health_check_follows_from_port_and_path_and_takes_what_the_image_has(
+    tool: str, path: str, code: int, tmp_path: Path
+) -> None:
+    """Run as the container would, where of python, curl and wget there is one alone."""
+    import shutil
+
+    program = sys.executable if tool.startswith("python") else shutil.which(tool)
+    if program is None:
+        pytest.skip(f"this machine has no {tool}")
+    (tmp_path / ("python3" if tool.startswith("python") else tool)).symlink_to(program)
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        kind, line = contract.health_check(server.server_port, path)["command"]  # type: ignore[misc]
+        assert kind == "CMD-SHELL"
+        done = subprocess.run(["/bin/sh", "-c", line], env={"PATH": str(tmp_path)}, capture_output=True, timeout=20)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (done.returncode == 0) == (code == 0), done.stderr

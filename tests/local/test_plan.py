@@ -7,10 +7,10 @@ import json
 import pytest
 
 from infra.errors import SlipwayError
-from infra.local.diagram import picture
-from infra.local.drawing import draw
+from infra.graph.diagram import picture
+from infra.graph.drawing import draw
+from infra.graph.plan import as_json, plan, resources, states, summary
 from infra.local.paths import ROOT
-from infra.local.plan import as_json, plan, resources, states, summary
 
 STACKS = ["dev", "staging", "prod"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra.local.plan import STACK_TYPE, State
+from infra.graph.plan import STACK_TYPE, State
 
 EDGE, PUBLIC, PRIVATE, ISOLATED, USED, AROUND = "edge", "public", "private", "isolated", "used", "around"
 RINGS = (PUBLIC, PRIVATE, ISOLATED)

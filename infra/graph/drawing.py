@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from xml.etree import ElementTree
 
-from infra.local import diagram
-from infra.local.diagram import (
+from infra.graph import diagram
+from infra.graph.diagram import (
     AROUND,
     EDGE,
     EVERY_TASK,

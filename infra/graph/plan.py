@@ -11,12 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from infra.app import App
 from infra.errors import SlipwayError
+from infra.graph import cost
 from infra.local.paths import ROOT
 from infra.local.session import open_session
 from infra.settings import Settings
 
-LINKED = ("infra", "app", "docker", ".venv", "pyproject.toml", "uv.lock")
+LINKED = ("infra", ".venv", "pyproject.toml")
+"""What the engine wants of a project; the program finds everything else beside its own files."""
 STACK_TYPE = "pulumi:pulumi:Stack"
 
 State = dict[str, Any]
@@ -40,7 +45,7 @@ def plan(stack: str) -> list[Resource]:
 
 def states(stack: str) -> list[State]:
     """The preview's states: with inputs and dependencies, some inputs secret. Raises `SlipwayError` as `plan` does."""
-    Settings.from_files(stack)  # a wrong value is named before anything else happens
+    App.load(Settings.from_files(stack))  # a wrong value is named before anything else happens
     session = open_session()
     with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
         project = Path(scratch) / "project"
@@ -49,15 +54,31 @@ def states(stack: str) -> list[State]:
         for name in LINKED:
             (project / name).symlink_to(ROOT / name)
         (project / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-        text = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()
-        kept = [line for line in text.splitlines() if not line.startswith("encryptionsalt:")]
-        (project / "stacks" / f"Pulumi.{stack}.yaml").write_text("\n".join(kept) + "\n")
+        given = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()) or {}
+        config = {"config": _readable(given.get("config") or {})}
+        (project / "stacks" / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(config))
         state = Path(scratch) / "state"
         state.mkdir()
         environment = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "plan"}
         _pulumi(session.toolchain.pulumi, project, environment, "stack", "init", stack)
         answer = _pulumi(session.toolchain.pulumi, project, environment, "preview", "--json", "--stack", stack)
     return [step["newState"] for step in json.loads(answer)["steps"]]
+
+
+def _readable(config: Any) -> Any:
+    """The configuration without what only the stack's own key opens: a plan needs to know that there is a value."""
+    if isinstance(config, dict):
+        return "planned" if set(config) == {"secure"} else {key: _readable(value) for key, value in config.items()}
+    return [_readable(value) for value in config] if isinstance(config, list) else config
+
+
+def graph(stack: str) -> list[cost.Resource]:
+    """The resources as the bill looks at them. Raises `SlipwayError` as `plan` does."""
+    return [
+        cost.Resource(state["type"], state["urn"].rsplit("::", 1)[-1], state.get("inputs") or {})
+        for state in states(stack)
+        if state["type"].startswith("aws:")
+    ]
 
 
 def _pulumi(binary: Path, project: Path, environment: dict[str, str], *arguments: str) -> str:

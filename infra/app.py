@@ -1,0 +1,352 @@
+"""stacks/app.yaml: what the app is, typed and checked as a whole before anything is touched.
+
+The file says what it builds from, which processes it has and what each needs; a stack's file may change sizes and plain
+variables (`processes`, `environment`). A wrong value is a `SlipwayError` that names the key and what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from infra import contract, naming
+from infra.errors import SlipwayError, explained
+from infra.settings import ROOT, Settings
+from infra.sizes import check_fargate, max_connections
+
+APP_FILE = Path("stacks") / "app.yaml"
+
+Need = Literal["database", "cache", "queue", "queue.send", "queue.take", "bucket", "bucket.read", "bucket.write"]
+"""A store, and where it has two sides which of them: who only sends jobs may not take them."""
+
+VALUES: dict[str, str | None] = {
+    "database.url": "database",
+    "database.host": "database",
+    "database.port": "database",
+    "database.name": "database",
+    "database.user": "database",
+    "database.password": "database",
+    "database.ca": "database",
+    "database.pool": "database",
+    "cache.url": "cache",
+    "cache.host": "cache",
+    "cache.port": "cache",
+    "cache.password": "cache",
+    "cache.ca": "cache",
+    "queue.url": "queue",
+    "queue.name": "queue",
+    "bucket.name": "bucket",
+    "stack.name": None,
+    "stack.tier": None,
+    "stack.hosts": None,
+    "generated": None,
+}
+"""What `variables` may ask for, and the store that it comes from."""
+SECRET_VALUES = {"database.url", "database.password", "cache.url", "cache.password", "generated"}
+"""Those that a container gets from Secrets Manager: a URL has the password in it."""
+
+
+def _words(value: object) -> object:
+    return shlex.split(value) if isinstance(value, str) else value
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"/[\w./~%-]*", value):
+        raise ValueError("a path begins with / and has letters, digits and ._~%/- alone")
+    return value
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("a variable's name has letters, digits and _, and no digit first")
+    return value
+
+
+Command = Annotated[tuple[str, ...], BeforeValidator(_words)]
+UrlPath = Annotated[str, AfterValidator(_path)]
+Variable = Annotated[str, AfterValidator(_variable)]
+Text = Annotated[str, BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else str(value))]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class Health(_Part):
+    """The paths that are asked whether a task lives (by its container) and whether it may serve (by the balancer)."""
+
+    live: UrlPath = "/health"
+    ready: UrlPath = "/health"
+
+
+class Process(_Part):
+    """One way in which the app's image is run: behind the load balancer, as a worker, or by the clock."""
+
+    command: Command = ()
+    """Instead of the image's own."""
+    cpu: int = 256
+    """CPU units, 1024 to a vCPU."""
+    memory: int = 512
+    """MiB."""
+    tasks: Annotated[int, Field(ge=0, le=100)] = 1
+    max_tasks: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Where it is more than `tasks`, autoscaling decides how many run. None: as `tasks`."""
+    paths: tuple[str, ...] = ()
+    """Behind the load balancer, which patterns of paths it serves; `web` has /* where it says nothing."""
+    schedule: Annotated[str, Field(pattern=r"^((cron|rate)\(.+\))?$")] = ""
+    """`cron(30 3 * * ? *)` or `rate(1 day)`, in UTC: a task that runs and ends."""
+    needs: tuple[Need, ...] | None = None
+    """Instead of the app's."""
+    secrets: tuple[Variable, ...] | None = None
+    """Of the secret variables, the ones that this process gets; None: all of them."""
+    spot: bool = False
+    """On Fargate Spot, at about a third of the price: for what may be cut off at any time."""
+
+    @property
+    def most_tasks(self) -> int:
+        """How many may run at once, a rollout aside."""
+        return self.tasks if self.max_tasks is None else self.max_tasks
+
+
+class App(_Part):
+    """What stacks/app.yaml says, with a stack's sizes and variables in it."""
+
+    source: str = "app"
+    """The folder that the image is built from, its build context, relative to the repository."""
+    dockerfile: str = ""
+    """Your own Dockerfile, relative to the repository ..."""
+    module: Annotated[str, Field(pattern=r"^(([\w]+\.)*[\w]+:[\w.]+)?$")] = ""
+    """... or the ASGI app, `package.module:name`, and docker/app builds the image and serves it."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    health: Health = Health()
+    processes: dict[str, Process] = {"web": Process()}
+    release: Command = ()
+    """What runs once before any process gets new code: migrations. Empty: nothing."""
+    needs: tuple[Need, ...] = ()
+    environment: dict[Variable, Text] = {}
+    """Plain variables of every container."""
+    variables: dict[Variable, str] = {}
+    """Your name for a value of the kit: one of `VALUES`."""
+    secrets: dict[Variable, Literal["required", "optional"]] = {}
+    """Variables whose values are configured: pulumi config set --secret --path 'secrets.NAME'."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_of_secrets(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("secrets"), list):
+            given = given | {"secrets": dict.fromkeys(given["secrets"], "required")}
+        processes = given.get("processes") if isinstance(given, dict) else None
+        if isinstance(processes, dict):  # `web:` with nothing after it is a process like any other
+            given = given | {"processes": {name: {} if p is None else p for name, p in processes.items()}}
+        return given
+
+    @model_validator(mode="after")
+    def _one_way_to_build(self) -> Self:
+        if bool(self.dockerfile) == bool(self.module):
+            raise ValueError(
+                "say one of module and dockerfile: `module: app.main:app` has docker/app build and serve it, "
+                "`dockerfile: backend/Dockerfile` is built as it is"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _processes_are_of_one_kind(self) -> Self:
+        for name, process in self.processes.items():
+            problem = naming.wrong("process", name, naming.LONGEST_PROCESS)
+            if problem:
+                raise ValueError(problem)
+            if process.schedule and (process.paths or name == "web"):
+                raise ValueError(f"processes.{name} has both schedule and paths: it serves, or it runs by the clock")
+            if not process.command and name != "web":
+                raise ValueError(f"processes.{name}.command is missing: only web may run the image's own")
+            if process.most_tasks < process.tasks:
+                raise ValueError(
+                    f"processes.{name}.maxTasks is {process.most_tasks}: it must be at least tasks, {process.tasks}"
+                )
+            check_fargate(f"processes.{name}.cpu", process.cpu, f"processes.{name}.memory", process.memory)
+        return self
+
+    @model_validator(mode="after")
+    def _variables_have_a_source(self) -> Self:
+        stores = self.stores
+        for name, value in self.variables.items():
+            if value not in VALUES:
+                raise ValueError(f"variables.{name} is {value!r}: the kit has {', '.join(VALUES)}")
+            store = VALUES[value]
+            if store and store not in stores:
+                raise ValueError(f"variables.{name} is {value}, but nothing needs the {store}: add it to needs")
+        known = self.secret_variables
+        for name, process in self.processes.items():
+            unknown = [secret for secret in process.secrets or () if secret not in known]
+            if unknown:
+                raise ValueError(
+                    f"processes.{name}.secrets: {', '.join(unknown)} is no secret variable; there are "
+                    f"{', '.join(sorted(known)) or 'none'}"
+                )
+        twice = (set(self.environment) & set(self.variables)) | (
+            set(self.secrets) & (set(self.environment) | set(self.variables))
+        )
+        if twice:
+            raise ValueError(f"{', '.join(sorted(twice))}: said twice among environment, variables and secrets")
+        return self
+
+    @property
+    def stores(self) -> set[str]:
+        """What has to be created: what is not named is not created and not billed."""
+        needs = set(self.needs)
+        for process in self.processes.values():
+            needs |= set(process.needs or ())
+        return {need.partition(".")[0] for need in needs}
+
+    @property
+    def secret_variables(self) -> set[str]:
+        """The variables that come from Secrets Manager and belong to no store."""
+        return {name for name, value in self.variables.items() if value == "generated"} | set(self.secrets)
+
+    @property
+    def served(self) -> dict[str, Process]:
+        """The processes behind the load balancer, each with its paths."""
+        return {
+            name: process.model_copy(update={"paths": process.paths or ("/*",)})
+            for name, process in self.processes.items()
+            if process.paths or name == "web"
+        }
+
+    @property
+    def workers(self) -> dict[str, Process]:
+        """The processes that serve nobody and run all the time."""
+        return {
+            name: process
+            for name, process in self.processes.items()
+            if not process.schedule and not process.paths and name != "web"
+        }
+
+    @property
+    def scheduled(self) -> dict[str, Process]:
+        """The processes that run by the clock."""
+        return {name: process for name, process in self.processes.items() if process.schedule}
+
+    def needs_of(self, process: str) -> tuple[Need, ...]:
+        """What a process may use; `release` gets to database and cache, where there are any."""
+        if process == "release":
+            both: tuple[Need, ...] = ("database", "cache")
+            return tuple(store for store in both if store in self.stores)
+        own = self.processes[process].needs
+        return self.needs if own is None else own
+
+    def secrets_of(self, process: str) -> set[str]:
+        """The secret variables that belong to no store and that a process, or `release`, gets."""
+        own = None if process == "release" else self.processes[process].secrets
+        return self.secret_variables if own is None else set(own)
+
+    @classmethod
+    def load(cls, settings: Settings, root: Path = ROOT) -> App:
+        """stacks/app.yaml as a stack has it. Raises `SlipwayError` for what is wrong in either, or between them."""
+        path = root / APP_FILE
+        if not path.is_file():
+            raise SlipwayError(f"There is no {APP_FILE}.", "docs/your-app.md tells what goes into it.")
+        try:
+            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SlipwayError(f"{APP_FILE} is no YAML: {error}") from None
+        return cls.of(given, settings, root)
+
+    @classmethod
+    def of(cls, given: Any, settings: Settings, root: Path = ROOT) -> App:
+        """Check what the file says, `given`, together with a stack's settings."""
+        if not isinstance(given, dict):
+            raise SlipwayError(f"{APP_FILE} is no mapping of keys to values.", "docs/your-app.md has an example.")
+        merged = _with_the_stacks(given, settings)
+        try:
+            app = cls.model_validate(merged)
+            _check_files(app, root)
+            _check_connections(app, settings)
+            _check_scaling(app, settings)
+            _check_production(app, settings)
+        except ValidationError as error:
+            raise explained(error, str(APP_FILE)) from None
+        except ValueError as error:
+            raise SlipwayError(f"{APP_FILE}: {error}", "Nothing was changed.") from None
+        return app
+
+
+def _with_the_stacks(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """What the stack's file changes, laid over what the app's file says."""
+    merged = dict(given)
+    processes = {name: dict(process or {}) for name, process in (given.get("processes") or {"web": {}}).items()}
+    for name, changes in settings.processes.items():
+        if name in processes:  # sizes of a process that this app does not have are somebody else's
+            processes[name] |= changes.model_dump(by_alias=True, exclude_none=True)
+    merged["processes"] = processes
+    merged["environment"] = dict(given.get("environment") or {}) | settings.environment
+    return merged
+
+
+def _check_files(app: App, root: Path) -> None:
+    if not (root / app.source).is_dir():
+        raise ValueError(f"source is {app.source!r}: there is no such folder in the repository")
+    if app.dockerfile and not (root / app.dockerfile).is_file():
+        raise ValueError(f"dockerfile is {app.dockerfile!r}: there is no such file in the repository")
+
+
+def _check_connections(app: App, settings: Settings) -> None:
+    """A database that is out of connections refuses the new revision in the middle of a rollout."""
+    if "database" not in app.stores:
+        return
+    pool = settings.database_pool_size
+    parts, asked = [], contract.SPARE_CONNECTIONS
+    for name, process in app.processes.items():
+        if "database" not in app.needs_of(name):
+            continue
+        workers = contract.web_concurrency(process.cpu) if name in app.served else 1
+        tasks = 1 if process.schedule else process.most_tasks * 2
+        asked += tasks * workers * pool
+        rollout = "" if process.schedule else " x 2 (a rollout runs both revisions)"
+        parts.append(f"{tasks if process.schedule else process.most_tasks} {name} tasks{rollout} x {workers} x {pool}")
+    allowed = int(max_connections(settings.database_class) * 0.8)
+    if asked > allowed:
+        raise ValueError(
+            f"databasePoolSize is {pool}: {', '.join(parts)} and {contract.SPARE_CONNECTIONS} are {asked} "
+            f"connections; 80 % of what {settings.database_class} has is {allowed}. Take a smaller pool, fewer "
+            "tasks or a larger class"
+        )
+
+
+def _check_scaling(app: App, settings: Settings) -> None:
+    for name, process in app.workers.items():
+        if process.most_tasks <= process.tasks:
+            continue
+        if process.tasks == 0:
+            raise ValueError(
+                f"processes.{name}.tasks is 0 with maxTasks {process.most_tasks}: scaling compares the queue with the "
+                "tasks that run, so one has to; or set both to 0"
+            )
+        if not {"queue", "queue.take"} & set(app.needs_of(name)):
+            raise ValueError(
+                f"processes.{name}.maxTasks is {process.most_tasks}: a worker scales on the queue that it takes jobs "
+                "from, and it needs none"
+            )
+        if not settings.container_insights:
+            raise ValueError(
+                f"processes.{name}.maxTasks is {process.most_tasks} with containerInsights false: scaling compares the "
+                f"queue with the number of running tasks, which Container Insights counts. Set it to true, or maxTasks "
+                f"to {process.tasks}"
+            )
+
+
+def _check_production(app: App, settings: Settings) -> None:
+    if settings.tier != "prod":
+        return
+    alone = [name for name, process in app.served.items() if process.tasks < 2]
+    if alone:
+        raise ValueError(f"processes.{', '.join(alone)}.tasks is 1: production survives the loss of a zone")
+    weak = settings.weak_stores(app.stores)
+    if weak:
+        raise ValueError(f"{', '.join(weak)}: production keeps its data and survives the loss of a zone")

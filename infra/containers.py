@@ -1,0 +1,131 @@
+"""From stacks/app.yaml to containers: which variables each process gets, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pulumi
+
+from infra import contract
+from infra.app import SECRET_VALUES, VALUES, App
+from infra.components.task import Container
+from infra.foundation import SecretValue
+
+RELEASE = "release"
+DATABASE_STEP = "database"
+"""The container that makes the database's roles, before the app's release command."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """The kit's values of a stack, by their names in app.VALUES."""
+
+    plain: Mapping[str, pulumi.Input[str]]
+    secret: Mapping[str, SecretValue]
+    """By name; `generated` and configured ones by their variable."""
+    region: pulumi.Input[str]
+    trusted_proxies: pulumi.Input[str]
+    """The load balancer's networks, separated by commas."""
+    for_release: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """What the release step gets instead: it logs in as another user of the database ..."""
+    secret_for_release: Mapping[str, SecretValue] = field(default_factory=dict)
+
+    def of_the_release(self) -> Values:
+        """The values as the release step has them."""
+        return replace(
+            self, plain={**self.plain, **self.for_release}, secret={**self.secret, **self.secret_for_release}
+        )
+
+
+def container(app: App, process: str, image: pulumi.Input[str], values: Values) -> Container:
+    """A process's container, or that of the release step where `process` is `release`."""
+    released = process == RELEASE
+    values = values.of_the_release() if released else values
+    served = app.served.get(process)
+    plain, secret = _variables(app, process, values)
+    if served:
+        plain["FORWARDED_ALLOW_IPS"] = values.trusted_proxies
+        plain.setdefault("PORT", str(app.port))
+    cpu = app.processes[process].cpu if not released else 0
+    # Never counted from the host's cores, and not the image's business.
+    plain["WEB_CONCURRENCY"] = str(contract.web_concurrency(cpu))
+    return Container(
+        name=process,
+        image=image,
+        command=app.release if released else app.processes[process].command,
+        environment=plain,
+        secrets=secret,
+        port=app.port if served else None,
+        health_check=contract.health_check(app.port, app.health.live) if served else None,
+    )
+
+
+def database_step(app: App, image: pulumi.Input[str], values: Values, database: DatabaseStep) -> Container:
+    """The kit's container that makes the database's roles; the only one that is given the owner's password."""
+    return Container(
+        name=DATABASE_STEP,
+        image=image,
+        environment={
+            "PGHOST": values.plain["database.host"],
+            "PGPORT": values.plain["database.port"],
+            "PGDATABASE": values.plain["database.name"],
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": contract.DATABASE_CA_PATH,
+            "OWNER_ROLE": database.owner,
+            "RELEASE_ROLE": database.release,
+            "USERS_ROLE": database.users,
+            "APP_ROLE": database.app,
+            "APP_OWNS": "false" if app.release else "true",
+        },
+        secrets={
+            "PGUSER": _key(database.master_secret_arn, "username"),
+            "PGPASSWORD": _key(database.master_secret_arn, "password"),
+            "RELEASE_VERIFIER": database.release_verifier,
+            "APP_VERIFIER": database.app_verifier,
+        },
+        essential=not app.release,
+    )
+
+
+@dataclass(frozen=True)
+class DatabaseStep:
+    """The roles of a stack's database, and what has to be known to make them."""
+
+    owner: str
+    users: str
+    release: str
+    app: str
+    master_secret_arn: pulumi.Input[str]
+    """RDS keeps the owner's name and password in one JSON secret."""
+    release_verifier: SecretValue
+    app_verifier: SecretValue
+
+
+def _key(secret_arn: pulumi.Input[str], key: str) -> SecretValue:
+    return SecretValue(secret_arn, pulumi.Output.format("{0}:{1}::", secret_arn, key))
+
+
+def _variables(app: App, process: str, values: Values) -> tuple[dict[str, Any], dict[str, SecretValue]]:
+    stores = {need.partition(".")[0] for need in app.needs_of(process)}
+    plain: dict[str, Any] = {"AWS_REGION": values.region}
+    if "database" in stores:
+        # What libpq's clients and asyncpg read by themselves: a connection is verified without a line of the app's.
+        plain |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": contract.DATABASE_CA_PATH}
+    plain |= app.environment
+    secret: dict[str, SecretValue] = {}
+    allowed = app.secrets_of(process)
+    for name, value in app.variables.items():
+        store = VALUES[value]
+        if store and store not in stores:
+            continue
+        if value == "generated":
+            if name in allowed:
+                secret[name] = values.secret[name]
+        elif value in SECRET_VALUES:
+            secret[name] = values.secret[value]
+        else:
+            plain[name] = values.plain[value]
+    secret |= {name: values.secret[name] for name in app.secrets if name in allowed and name in values.secret}
+    return plain, secret

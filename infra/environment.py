@@ -1,0 +1,75 @@
+"""An environment, read top to bottom as its architecture: it owns all that a service stands on."""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra.app import App
+from infra.components.alarms import Alarms, AlarmsArgs, Watched
+from infra.components.budget import Budget, BudgetArgs
+from infra.components.certificate import Certificate, CertificateArgs
+from infra.components.cluster import Cluster, ClusterArgs
+from infra.components.dns import Dns, DnsArgs
+from infra.components.encryption import Encryption, EncryptionArgs
+from infra.components.existing_network import existing_network
+from infra.components.image import Image, ImageArgs
+from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
+from infra.components.network import Network, NetworkArgs
+from infra.components.pipeline_role import PipelineRole, PipelineRoleArgs
+from infra.components.registry import Registry, RegistryArgs
+from infra.components.secrets import Secrets, SecretsArgs
+from infra.components.waf import Waf, WafArgs
+from infra.foundation import OUTPUT, Foundation
+from infra.processes import Processes
+from infra.release.image_tag import before_the_image_is_pushed
+from infra.settings import Settings
+from infra.stores import Stores
+
+
+def environment(name: str, settings: Settings, app: App) -> None:
+    """Everything of the stack `name`, which is `<project>-<stack>`."""
+    # What everything else stands on.
+    key_arn = Encryption(name, EncryptionArgs.of(settings)).key_arn
+    network = (
+        existing_network(settings.existing_vpc)
+        if settings.existing_vpc
+        else Network(name, NetworkArgs.of(settings, key_arn=key_arn)).facts
+    )
+    registry = Registry(name, RegistryArgs.of(settings, key_arn=key_arn)).facts
+    cluster = Cluster(name, ClusterArgs.of(settings)).facts
+    secrets = Secrets(name, SecretsArgs.of(settings, key_arn=key_arn))
+
+    # What holds data: only what the app needs.
+    stores = Stores(name, app, settings, network=network, key_arn=key_arn, secrets=secrets)
+
+    # The way in.
+    certificate_arn = Certificate(name, CertificateArgs.of(settings)).arn if settings.domain else None
+    door = LoadBalancer(name, LoadBalancerArgs.of(settings, network=network, certificate_arn=certificate_arn))
+    if settings.domain:
+        Dns(name, DnsArgs.of(settings, load_balancer=door.facts))
+    if settings.waf:
+        Waf(name, WafArgs.of(settings, load_balancer_arn=door.arn, key_arn=key_arn))
+
+    # The app: one image, in as many processes as stacks/app.yaml has.
+    foundation = Foundation(network, door.facts, cluster, registry, key_arn, stores.database_facts, stores.cache_facts)
+    free_tag = before_the_image_is_pushed(name)
+    image = Image(f"{name}-app", ImageArgs.of_the_app(app, settings, registry=registry, hooks=free_tag))
+    processes = Processes(name, app, settings, foundation=foundation, image=image.reference, stores=stores)
+
+    # Who is told, and who may deploy.
+    watched: list[Watched] = [door, *stores.watched, *processes.watched]
+    alarms = Alarms(name, AlarmsArgs.of(settings, key_arn=key_arn, watched=watched))
+    if settings.monthly_budget_usd:
+        Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=alarms.topic_arn))
+    if settings.github_repository:
+        facts = {"environment": pulumi.get_stack(), "repository_arn": registry.arn, "cluster": cluster}
+        pipeline = PipelineRole(name, PipelineRoleArgs.of(settings, **facts, **processes.for_the_pipeline()))
+        pulumi.export("pipelineRole", pipeline.arn)
+
+    pulumi.export("url", door.facts.url)
+    pulumi.export("health", app.health.model_dump())
+    pulumi.export("imageDigest", image.digest)
+    pulumi.export("cluster", cluster.name)
+    pulumi.export("services", processes.service_names)
+    pulumi.export("logGroups", processes.log_groups)
+    pulumi.export(OUTPUT, foundation.plain())

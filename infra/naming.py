@@ -1,0 +1,42 @@
+"""Names: everything is called after the Pulumi project and the stack, so that any two of them share an account."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+LONGEST = 26
+"""Characters of `<project>-<stack>`. ElastiCache's replication groups have the tightest limit that is not worked
+around below: 40, of which `-cache` and Pulumi's eight random characters take 14."""
+LONGEST_PROCESS = 12
+"""Characters of a process's name: `<project>-<stack>-<process>-execution` and eight more fit into a role's 64."""
+LOAD_BALANCER = 24
+"""Load balancers and target groups may have 32 characters, with the eight random ones."""
+
+
+def stack_name(project: str, stack: str) -> str:
+    """What everything of a stack begins with."""
+    return f"{project}-{stack}"
+
+
+def short(name: str, longest: int = LOAD_BALANCER) -> str:
+    """`name`, cut to `longest` characters with a hash of the whole at its end where it is longer."""
+    if len(name) <= longest:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:5]
+    return f"{name[: longest - len(mark) - 1].rstrip('-')}-{mark}"
+
+
+def wrong(kind: str, name: str, longest: int) -> str:
+    """What is wrong with a name that becomes part of AWS's; empty for nothing."""
+    if not re.match(PATTERN, name):
+        return f"{kind} {name!r}: small letters, digits and single hyphens, beginning with a letter"
+    if len(name) > longest:
+        return f"{kind} {name!r} has {len(name)} characters: AWS's names leave room for {longest}"
+    return ""
+
+
+def identifier(name: str) -> str:
+    """`name` as Postgres likes its identifiers: without quotes."""
+    return name.replace("-", "_")

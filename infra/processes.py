@@ -1,0 +1,167 @@
+"""The app's processes on their foundation: what serves, what works, what runs by the clock, and the release step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from infra.app import App, Process
+from infra.components.alarms import Watched
+from infra.components.image import Image, ImageArgs
+from infra.components.release_step import ReleaseStep, ReleaseStepArgs
+from infra.components.scheduled import Scheduled, ScheduledArgs
+from infra.components.task import TaskArgs
+from infra.components.web import Web, WebArgs
+from infra.components.worker import Worker, WorkerArgs
+from infra.containers import DATABASE_STEP, RELEASE, container, database_step
+from infra.foundation import Foundation, Place, TaskFacts
+from infra.release.image_tag import before_the_image_is_pushed
+from infra.release.migrate import before_new_code_runs
+from infra.settings import Settings
+from infra.stores import Stores
+
+FIRST_PRIORITY, LAST_PRIORITY = 40_000, 50_000
+"""Of a load balancer's rules. /* is asked last; a process with paths of its own goes before it, in the file's order."""
+RELEASE_CPU, RELEASE_MEMORY = 256, 1024
+"""CPU units and MiB of the release step: one process and psql."""
+
+
+class Processes:
+    """The processes of stacks/app.yaml, made as it is constructed; new code waits for the release step in each."""
+
+    def __init__(
+        self,
+        name: str,
+        app: App,
+        settings: Settings,
+        *,
+        foundation: Foundation,
+        image: pulumi.Input[str],
+        stores: Stores,
+    ) -> None:
+        self._name, self._app, self._settings = name, app, settings
+        self._foundation, self._image, self._stores = foundation, image, stores
+        self._release = self._make_release()
+        self._hooks = self._gate(self._release) if self._release else None
+        self._after = self._release.ready if self._release else []
+        self.web = {label: self._make_web(label, process) for label, process in app.served.items()}
+        self.workers = {label: self._make_worker(label, process) for label, process in app.workers.items()}
+        self.scheduled = {label: self._make_scheduled(label, process) for label, process in app.scheduled.items()}
+
+    @property
+    def watched(self) -> list[Watched]:
+        """What has alarms."""
+        return [*self.web.values(), *self.workers.values(), *self.scheduled.values()]
+
+    @property
+    def service_names(self) -> dict[str, pulumi.Output[str]]:
+        """Process -> its ECS service."""
+        return {label: service.service_name for label, service in (self.web | self.workers).items()}
+
+    @property
+    def log_groups(self) -> dict[str, pulumi.Input[str]]:
+        """Process, or `release` -> its log group."""
+        return {label: task.log_group_name for label, task in self._tasks().items()}
+
+    def for_the_pipeline(self) -> dict[str, Any]:
+        """What the deploy pipeline's role has to be allowed, as arguments of `PipelineRoleArgs`."""
+        return {
+            "service_arns": [service.service_arn for service in (self.web | self.workers).values()],
+            "tasks": list(self._tasks().values()),
+            "release": self._release.task if self._release else None,
+            "schedule_arns": [scheduled.schedule_arn for scheduled in self.scheduled.values()],
+            "scheduler_role_arns": [scheduled.role_arn for scheduled in self.scheduled.values()],
+        }
+
+    def _tasks(self) -> dict[str, TaskFacts]:
+        made: dict[str, Any] = self.web | self.workers | self.scheduled
+        tasks: dict[str, TaskFacts] = {label: process.task for label, process in made.items()}
+        return tasks | ({RELEASE: self._release.task} if self._release else {})
+
+    def _place(self, process: str) -> Place:
+        needs = self._app.needs_of(process)
+        return Place(self._foundation.network, self._foundation.cluster, self._foundation.stores(*needs))
+
+    def _task(self, label: str, process: Process) -> TaskArgs:
+        made = container(self._app, label, self._image, self._stores.values)
+        return self._task_args(label).but(containers=[made], cpu=process.cpu, memory=process.memory)
+
+    def _task_args(self, label: str) -> TaskArgs:
+        return TaskArgs(
+            containers=[],
+            registry_arn=self._foundation.registry.arn,
+            key_arn=self._foundation.key_arn,
+            statements=self._stores.statements(label),
+            architecture=self._settings.architecture,
+            log_retention_days=self._settings.log_retention_days,
+        )
+
+    def _make_release(self) -> ReleaseStep | None:
+        containers = []
+        if self._stores.database_step:
+            hooks = before_the_image_is_pushed(f"{self._name}-database")
+            args = ImageArgs.of_the_database_step(self._settings, registry=self._foundation.registry, hooks=hooks)
+            step = Image(f"{self._name}-database", args)
+            made = database_step(self._app, step.reference, self._stores.values, self._stores.database_step)
+            containers.append(made)
+        if self._app.release:
+            made = container(self._app, RELEASE, self._image, self._stores.values)
+            containers.append(made.but(after=DATABASE_STEP) if containers else made)
+        if not containers:
+            return None
+        task = self._task_args(RELEASE).but(containers=containers, cpu=RELEASE_CPU, memory=RELEASE_MEMORY)
+        return ReleaseStep(f"{self._name}-release", ReleaseStepArgs(self._place(RELEASE), task))
+
+    def _gate(self, release: ReleaseStep) -> pulumi.ResourceHookBinding:
+        return before_new_code_runs(
+            self._name,
+            family=release.task.family,
+            cluster_arn=self._foundation.cluster.arn,
+            subnet_ids=self._foundation.network.private_subnet_ids,
+            security_group_id=release.security_group_id,
+        )
+
+    def _make_web(self, label: str, process: Process) -> Web:
+        everything = process.paths == ("/*",)
+        priority = LAST_PRIORITY if everything else FIRST_PRIORITY + list(self._app.served).index(label)
+        args = WebArgs(
+            place=self._place(label),
+            load_balancer=self._foundation.load_balancer,
+            label=label,
+            task=self._task(label, process),
+            health_path=self._app.health.ready,
+            priority=priority,
+            paths=process.paths,
+            tasks=process.tasks,
+            max_tasks=process.most_tasks,
+            spot=process.spot,
+            hooks=self._hooks,
+            after=self._after,
+        )
+        return Web(f"{self._name}-{label}", args)
+
+    def _make_worker(self, label: str, process: Process) -> Worker:
+        args = WorkerArgs(
+            place=self._place(label),
+            label=label,
+            task=self._task(label, process),
+            tasks=process.tasks,
+            max_tasks=process.most_tasks,
+            queue_name=self._stores.queue.name if self._stores.queue else "",
+            spot=process.spot,
+            hooks=self._hooks,
+            after=self._after,
+        )
+        return Worker(f"{self._name}-{label}", args)
+
+    def _make_scheduled(self, label: str, process: Process) -> Scheduled:
+        args = ScheduledArgs(
+            place=self._place(label),
+            label=label,
+            task=self._task(label, process),
+            schedule=process.schedule,
+            hooks=self._hooks,
+            after=self._after,
+        )
+        return Scheduled(f"{self._name}-{label}", args)
