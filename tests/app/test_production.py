@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.app.conftest import KEY
+from tests.app.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 40

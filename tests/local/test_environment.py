@@ -159,7 +159,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
             shutil.copy2(ROOT / name, target)
     stack = root / "stacks" / "Pulumi.local.yaml"
     # A day is too long for a test.
-    stack.write_text(stack.read_text().replace("  processes:\n", "  processes:\n    cleanup: {schedule: rate(1 minute)}\n"))
+    stack.write_text(
+        stack.read_text().replace("  processes:\n", "  processes:\n    cleanup: {schedule: rate(1 minute)}\n")
+    )
     (root / ".venv").symlink_to(Path(sys.executable).parents[1])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -187,7 +189,11 @@ def test_the_tasks_run_the_digest_that_was_built(clone: Clone) -> None:
     assert (status["health"], status["troubles"]) == ("healthy", [])
     assert len(status["tasks"]) == 3
     assert {task["image_digest"] for task in status["tasks"]} == {status["image_digest"]}
-    assert sorted(task["health"] for task in status["tasks"]) == ["HEALTHY", "HEALTHY", "UNKNOWN"]  # the worker has no check
+    assert sorted(task["health"] for task in status["tasks"]) == [
+        "HEALTHY",
+        "HEALTHY",
+        "UNKNOWN",
+    ]  # the worker has no check
 
 
 def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: Clone) -> None:
