@@ -8,20 +8,51 @@ from pathlib import Path
 
 from infra.settings import ROOT
 
-PROGRAM = [ROOT / "infra" / "__main__.py", ROOT / "infra" / "components"]
+PROGRAM = [path for path in (ROOT / "infra").glob("*.py") if path.name != "cli.py"] + [ROOT / "infra" / "components"]
+STORIES = {"__main__": 40, "environment": 100, "preview": 60}
+"""Lines, at most, of the files that are read as a stack's architecture."""
+
+LAYERS = [
+    {"cli", "__main__"},
+    {"graph"},
+    {"local", "previews"},
+    {"environment", "preview"},
+    {"processes"},
+    {"stores"},
+    {"containers"},
+    {"components", "release"},
+    {"app", "foundation", "tags"},
+    {"settings"},
+    {"contract", "naming", "sizes"},
+    {"errors"},
+]
+"""The parts of infra/, top to bottom: each knows what stands below it, and nothing beside it or above."""
 AWS_CLIENTS = {"boto3", "botocore"}
 
 
 def imports(*places: Path) -> Iterator[tuple[str, str]]:
     """File and imported module, for every import below `places`, those inside functions too."""
     for place in places:
-        for path in [place] if place.is_file() else sorted(p for p in place.rglob("*.py") if ".venv" not in p.parts):
+        for path in [place] if place.is_file() else sorted(_sources(place)):
             for node in ast.walk(ast.parse(path.read_text())):
                 name = str(path.relative_to(ROOT))
                 if isinstance(node, ast.Import):
                     yield from ((name, alias.name) for alias in node.names)
                 elif isinstance(node, ast.ImportFrom):
-                    yield name, node.module or ""
+                    module = node.module or ""
+                    yield from (
+                        ((name, f"infra.{alias.name}") for alias in node.names)
+                        if module == "infra"
+                        else [(name, module)]
+                    )
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != ".venv":
+            yield from _sources(path)
+        elif path.suffix == ".py":
+            yield path
 
 
 def below(module: str, *packages: str) -> bool:
@@ -33,9 +64,51 @@ def test_app_and_infrastructure_know_each_other_by_environment_variables_alone()
     assert [found for found in imports(ROOT / "infra") if below(found[1], "app")] == []
 
 
-def test_a_component_knows_neither_releases_nor_previews_nor_this_machine() -> None:
-    beyond = ("infra.release", "infra.previews", "infra.local", "infra.cli")
-    assert [found for found in imports(ROOT / "infra" / "components") if below(found[1], *beyond)] == []
+def test_every_part_of_infra_imports_from_below_alone() -> None:
+    height = {part: number for number, parts in enumerate(LAYERS) for part in parts}
+    wrong = []
+    for file, module in imports(ROOT / "infra"):
+        own, other = part_of(file.removesuffix(".py").replace("/", ".")), part_of(module)
+        if other and own and own != other and height[own] >= height[other]:
+            wrong.append(f"{file} imports {module}")
+    assert wrong == []
+
+
+def part_of(module: str) -> str:
+    """The part of infra/ that a module belongs to; empty for one of another package, or for infra itself."""
+    first, _, rest = module.partition(".")
+    return rest.partition(".")[0].removesuffix("__init__") if first == "infra" else ""
+
+
+def test_no_component_takes_another_as_an_argument() -> None:
+    """They take facts, so that none knows who made what it stands on."""
+    folder = ROOT / "infra" / "components"
+    classes = {
+        node.name
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and any("ComponentResource" in ast.unparse(base) for base in node.bases)
+    }
+    assert len(classes) > 20
+    taken = [
+        f"{path.name}: {argument.arg}: {ast.unparse(argument.annotation)}"
+        for path in folder.glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for argument in [*function.args.args, *function.args.kwonlyargs]
+        if argument.annotation
+        and {node.id for node in ast.walk(argument.annotation) if isinstance(node, ast.Name)} & classes
+    ]
+    fields = [
+        f"{path.name}: {ast.unparse(node.target)}: {ast.unparse(node.annotation)}"
+        for path in folder.glob("*.py")
+        for owner in ast.walk(ast.parse(path.read_text()))
+        if isinstance(owner, ast.ClassDef) and owner.name.endswith("Args")
+        for node in owner.body
+        if isinstance(node, ast.AnnAssign)
+        and {name.id for name in ast.walk(node.annotation) if isinstance(name, ast.Name)} & classes
+    ]
+    assert taken + fields == []
 
 
 def test_only_the_folder_local_knows_the_local_aws() -> None:
@@ -49,5 +122,7 @@ def test_the_program_calls_aws_through_the_engine_alone() -> None:
     assert [found for found in imports(*PROGRAM) if below(found[1], *AWS_CLIENTS)] == []
 
 
-def test_the_program_fits_on_two_screens() -> None:
-    assert len((ROOT / "infra" / "__main__.py").read_text().splitlines()) <= 100
+def test_what_is_read_as_the_architecture_fits_on_two_screens() -> None:
+    lines = {name: ROOT / "infra" / f"{name}.py" for name in STORIES}
+    long = {n: len(p.read_text().splitlines()) for n, p in lines.items() if p.exists()}
+    assert {name: count for name, count in long.items() if count > STORIES[name]} == {}
