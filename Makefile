@@ -9,7 +9,7 @@ help: ## Show this list
 .venv/ready: pyproject.toml uv.lock $(wildcard app/pyproject.toml app/uv.lock) tools/setup
 	@tools/setup
 
-.PHONY: up down status logs doctor test check format dev clean
+.PHONY: schema up down status logs doctor test check format dev clean
 up: .venv/ready ## Set up everything and deploy the stack `local` on this machine
 	@$(SLIPWAY) up
 
@@ -30,6 +30,10 @@ test: .venv/ready ## Lint, types and all tests, the end-to-end ones included
 
 check: .venv/ready ## Lint, formatting and types only
 	@tools/check
+
+schema: .venv/ready ## Write what editors know of stacks/app.yaml
+	@.venv/bin/python -c 'import json; from infra.app import App; print(json.dumps(App.json_schema(), indent=2))' \
+		> stacks/app.schema.json
 
 format: .venv/ready ## Format the code and sort its imports
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

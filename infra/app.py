@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from infra import contract, naming
@@ -69,14 +78,22 @@ def _variable(value: str) -> str:
     return value
 
 
-Command = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_words),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Variable = Annotated[str, AfterValidator(_variable)]
-Text = Annotated[str, BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else str(value))]
+Text = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else str(value)),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Health(_Part):
@@ -245,6 +262,15 @@ class App(_Part):
         """The secret variables that belong to no store and that a process, or `release`, gets."""
         own = None if process == "release" else self.processes[process].secrets
         return self.secret_variables if own is None else set(own)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """What editors know of the file (stacks/app.schema.json): keys, choices, and what each is for."""
+        schema = cls.model_json_schema()
+        schema["properties"]["variables"]["additionalProperties"] = {"enum": list(VALUES)}
+        kinds = schema["properties"]["secrets"]
+        kinds["anyOf"] = [{"type": "array", "items": {"type": "string"}}, {"type": kinds.pop("type")}]
+        return schema
 
     @classmethod
     def load(cls, settings: Settings, root: Path = ROOT) -> App:

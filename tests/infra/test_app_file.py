@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from infra.app import App
 from infra.errors import SlipwayError
-from infra.settings import Settings
+from infra.settings import ROOT, Settings
 
 MODULE = {"source": "app", "module": "app.main:app"}
 
@@ -165,3 +166,20 @@ def test_production_serves_with_two_tasks_and_keeps_the_data_that_it_has() -> No
 @pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
 def test_the_repositorys_own_file_fits_every_stack(stack: str) -> None:
     assert App.load(Settings.from_files(stack)).served
+
+
+def test_editors_know_every_key_and_what_it_is_for() -> None:
+    """When this fails on purpose: make schema, and commit the new stacks/app.schema.json."""
+    schema = json.loads((ROOT / "stacks" / "app.schema.json").read_text())
+    assert schema == App.json_schema()
+    process = schema["$defs"]["Process"]["properties"]
+    assert {
+        name for keys in (schema["properties"], process) for name, key in keys.items() if "description" not in key
+    } <= {
+        "port",
+        "tasks",
+        "health",
+        "processes",
+        "needs",
+    }
+    assert "database.url" in schema["properties"]["variables"]["additionalProperties"]["enum"]
