@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
-from app.api.limiter import login_rate_limit, optional_caller, rate_limit
+from app.api.limiter import optional_caller
 from app.core.database import Database, UnitOfWork
+from app.core.errors import Problem
 from app.core.logging import request_context
 from app.core.security import Caller, Passwords, Tokens
 from app.core.settings import Settings
@@ -15,11 +16,11 @@ from app.core.store import Store
 from app.jobs.files import Files
 from app.jobs.sender import JobSender
 from app.resources import resources_of
+from app.schemas.user import UserPrivate
+from app.services import users
 from app.services.auth import not_authenticated
 
 oauth2 = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
-RATE_LIMIT = [Depends(rate_limit)]
-LOGIN_RATE_LIMIT = [Depends(login_rate_limit)]
 
 
 async def get_settings(request: Request) -> Settings:
@@ -38,17 +39,32 @@ async def get_unit(database: Annotated[Database, Depends(get_database)]) -> Asyn
         yield unit
 
 
-async def get_caller(
+async def get_unchecked_caller(
     caller: Annotated[Caller | None, Depends(optional_caller)],
     _: Annotated[str | None, Depends(oauth2)],  # for /docs
 ) -> Caller:
-    """Who the access token speaks for. That the account still stands is checked by the query that follows."""
+    """Who the access token was given to. Its signature and its end are checked, and not that the account still stands:
+    only for endpoints whose next statement does that, such as the reads of items, which are one round trip so."""
     if caller is None:
         raise not_authenticated()
     context = request_context.get()
     if context is not None:
         context["user_id"] = str(caller.user_id)
     return caller
+
+
+async def get_current_user(
+    caller: Annotated[Caller, Depends(get_unchecked_caller)], database: Annotated[Database, Depends(get_database)]
+) -> UserPrivate:
+    """The account that the request speaks for, as it is now: active, and with no change of password since the login."""
+    return await users.current(database, caller=caller)
+
+
+async def get_current_admin(user: Annotated[UserPrivate, Depends(get_current_user)]) -> UserPrivate:
+    """The same, when it is an admin's."""
+    if not user.is_admin:
+        raise Problem(403, "This is for admins.")
+    return user
 
 
 async def get_store(request: Request) -> Store:
@@ -80,7 +96,9 @@ SettingsDep = Annotated[Settings, Depends(get_settings)]
 DatabaseDep = Annotated[Database, Depends(get_database)]
 # The scope ends the transaction before the answer goes out: a 201 is never sent for what was not committed.
 UnitDep = Annotated[UnitOfWork, Depends(get_unit, scope="function")]
-CallerDep = Annotated[Caller, Depends(get_caller)]
+CurrentUser = Annotated[UserPrivate, Depends(get_current_user)]
+CurrentAdmin = Annotated[UserPrivate, Depends(get_current_admin)]
+UncheckedCaller = Annotated[Caller, Depends(get_unchecked_caller)]
 StoreDep = Annotated[Store, Depends(get_store)]
 PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
 TokensDep = Annotated[Tokens, Depends(get_tokens)]

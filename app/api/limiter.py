@@ -1,11 +1,12 @@
-"""Rate limits as a dependency: per user with a token, else per address; stricter where passwords are tried.
+"""Rate limits as dependencies: per user with a token, else per address; stricter where a request tries a password.
 
-The counters are in Redis, shared by all processes. Redis away: requests go through, and are counted as unchecked.
-`limits` has no sliding window that fetches the cached answer on the same trip, which halves what a limit costs.
+The counters are in Redis, shared by all processes. Redis away: each process holds the limit by itself, and counts the
+request as not shared. `limits` has no sliding window that fetches the cached answer on the same trip, which halves what
+a limit costs.
 """
 
-import math
-import time
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,31 +16,9 @@ from app.core import metrics
 from app.core.errors import Problem
 from app.core.notes import notes_of
 from app.core.security import Caller
-from app.core.store import CacheKey, StoreUnavailableError, Window
+from app.core.settings import Settings
+from app.core.store import CacheKey, Window
 from app.resources import resources_of
-
-PERIOD_SECONDS = 60
-
-
-async def _check(request: Request, window: Window, limit: int, key: CacheKey | None) -> None:
-    notes = notes_of(request)
-    try:
-        visit = await resources_of(request).store.visit(window, key)
-    except StoreUnavailableError:
-        metrics.LIMITER.labels("unavailable").inc()
-        return
-    notes.visit = visit
-    left = max(0, math.floor(limit - visit.count))
-    reset = PERIOD_SECONDS - int(time.time()) % PERIOD_SECONDS
-    notes.headers = [
-        (b"ratelimit-limit", str(limit).encode()),
-        (b"ratelimit-remaining", str(left).encode()),
-        (b"ratelimit-reset", str(reset).encode()),
-    ]
-    if visit.count > limit:
-        metrics.LIMITER.labels("refused").inc()
-        raise Problem(429, f"At most {limit} requests a minute.", headers={"Retry-After": str(reset)})
-    metrics.LIMITER.labels("allowed").inc()
 
 
 async def optional_caller(request: Request) -> Caller | None:
@@ -48,22 +27,61 @@ async def optional_caller(request: Request) -> Caller | None:
     return resources_of(request).tokens.read(token) if scheme.lower() == "bearer" and token else None
 
 
-async def rate_limit(request: Request, caller: Annotated[Caller | None, Depends(optional_caller)]) -> None:
-    """The limit of ordinary requests."""
-    endpoint = getattr(request.scope.get("route"), "endpoint", None)
-    key = None
-    if getattr(endpoint, "__is_cached__", False):
-        key = cache_key(request, caller, getattr(endpoint, "__cache_group__", None))
-    who = f"user:{caller.user_id}" if caller else f"address:{_address(request)}"
-    await _check(request, Window(who, PERIOD_SECONDS), resources_of(request).settings.rate_limit_per_minute, key)
+class RateLimit:
+    """At most `limit` requests in `seconds`, counted apart from those of other kinds."""
+
+    def __init__(
+        self, kind: str, limit: Callable[[Settings], int], *, seconds: int = 60, by_address: bool = False
+    ) -> None:
+        self.kind, self.limit, self.seconds, self.by_address = kind, limit, seconds, by_address
+
+    async def __call__(self, request: Request, caller: Annotated[Caller | None, Depends(optional_caller)]) -> None:
+        """Let the request in, or refuse it with the time to come back."""
+        known = caller is not None and not self.by_address
+        who = f"user:{caller.user_id}" if caller and known else f"address:{_address(request)}"
+        limit = self.limit(resources_of(request).settings)
+        await _check(request, Window(f"{self.kind}:{who}", self.seconds, limit), self._answer(request, caller))
+
+    def _answer(self, request: Request, caller: Caller | None) -> CacheKey | None:
+        """The cached answer to fetch on the same trip, if this endpoint's answers are cached."""
+        endpoint = getattr(request.scope.get("route"), "endpoint", None)
+        if self is not ORDINARY or not getattr(endpoint, "__is_cached__", False):
+            return None
+        return cache_key(request, caller, getattr(endpoint, "__cache_group__", None))
 
 
-async def login_rate_limit(request: Request) -> None:
-    """The limit of requests that try a password or a refresh token, by address."""
-    window = Window(f"login:{_address(request)}", PERIOD_SECONDS)
-    await _check(request, window, resources_of(request).settings.login_rate_limit_per_minute, None)
+ORDINARY = RateLimit("any", lambda settings: settings.rate_limit_per_minute)
+# What costs a hash, or could guess a password: who logs in and who registers has no token that could be believed.
+LOGIN = RateLimit("login", lambda settings: settings.login_rate_limit_per_minute, by_address=True)
+REGISTRATION = RateLimit("registration", lambda settings: settings.login_rate_limit_per_minute, by_address=True)
+PASSWORD = RateLimit("password", lambda settings: settings.login_rate_limit_per_minute)
+
+
+async def _check(request: Request, window: Window, key: CacheKey | None) -> None:
+    notes = notes_of(request)
+    visit = await resources_of(request).store.visit(window, key)
+    if key is not None:
+        notes.visit = visit
+    notes.headers = [
+        (b"ratelimit-limit", str(window.limit).encode()),
+        (b"ratelimit-remaining", str(visit.left).encode()),
+        (b"ratelimit-reset", str(visit.seconds).encode()),
+    ]
+    if not visit.allowed:
+        metrics.LIMITER.labels("refused").inc()
+        detail = f"At most {window.limit} requests in {window.seconds} seconds."
+        raise Problem(429, detail, headers={"Retry-After": str(visit.seconds)})
+    metrics.LIMITER.labels("allowed" if visit.shared else "unavailable").inc()
 
 
 def _address(request: Request) -> str:
-    """The client's address; uvicorn has put X-Forwarded-For's there when a trusted proxy sent it."""
-    return request.client.host if request.client else "unknown"
+    """The client's address; uvicorn has put X-Forwarded-For's there when a trusted proxy sent it. Of IPv6 the network:
+    a single customer has 2**64 addresses."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:  # a test's client, or a socket in the file system
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(getattr(address, "ipv4_mapped", None) or address)

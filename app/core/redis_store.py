@@ -1,24 +1,45 @@
-"""The store that all processes share: Redis, with one pipeline a request.
+"""The store that all processes share: Redis, with one script a request.
 
 Redis being away costs callers a StoreUnavailableError and nothing else: after a failure it is left alone for a
 moment, so that a request does not wait for a time-out that the one before it has already waited for.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from redis.asyncio import Redis, SSLConnection
-from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import RedisError
 
+from app.core.redis_client import connect
 from app.core.settings import Settings
-from app.core.store import LEASE_SECONDS, CacheKey, Lease, StoreUnavailableError, Visit, Window, sliding_count
+from app.core.store import (
+    LEASE_SECONDS,
+    ROUNDING,
+    CacheKey,
+    Lease,
+    MemoryStore,
+    StoreUnavailableError,
+    Visit,
+    Window,
+    sliding_visit,
+)
 
 RETRY_AFTER = 1.0  # seconds that Redis is left alone after a failure
+CONNECTIONS = 50  # of this process; a trip takes under a millisecond, so a queue for them is short
 GENERATION_SECONDS = 3600  # far longer than any request computes an answer
+FAILURES = (TimeoutError, RedisError, OSError)
+
+# Count a request if there is room for it (see sliding_visit), and look an answer up.
+VISIT = """
+local current, previous = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(redis.call('GET', KEYS[2]) or 0)
+if previous * ARGV[3] + current + 1 > ARGV[1] + ARGV[4] then return {current, previous} end
+redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return {current, previous, KEYS[3] and redis.call('HGET', KEYS[3], ARGV[5])}
+"""
 
 # Keep the answer only if nobody invalidated its group since the claim; the group expires with its first answer.
 FILL = """
@@ -38,50 +59,80 @@ class RedisStore:
         self._redis: Any = connect(settings)  # redis-py's own types mix its sync and async clients
         self._prefix = settings.redis_key_prefix or settings.slug
         self._timeout = settings.redis_timeout
+        self._kept = settings.cache_ttl
+        self._slots = asyncio.Semaphore(CONNECTIONS)
         self._leave_alone_until = 0.0
-        self._stale: set[str] = set()  # groups whose invalidation did not reach Redis
-        self._fill = self._redis.register_script(FILL)
+        self._own = MemoryStore()
+        self._stale: dict[str, float] = {}  # groups whose invalidation did not reach Redis, and until when it matters
+        self._making_up: asyncio.Task[None] | None = None
+        self._visit, self._fill = self._redis.register_script(VISIT), self._redis.register_script(FILL)
         self._release = self._redis.register_script(RELEASE)
 
-    # The braces make Redis Cluster keep a group's keys together, so that one script may touch them.
     def _answers(self, group: str) -> str:
-        return f"{self._prefix}:cache:{{{group}}}"
+        return f"{self._prefix}:cache:{group}"
 
     def _generation(self, group: str) -> str:
-        return f"{self._prefix}:generation:{{{group}}}"
+        return f"{self._prefix}:generation:{group}"
 
     def _lease(self, key: CacheKey) -> str:
-        return f"{self._prefix}:lease:{{{key.group}}}:{key.entry}"
+        return f"{self._prefix}:lease:{key.group}:{key.entry}"
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[Any]:
         """Redis, or StoreUnavailableError when it is away now or was a moment ago."""
         if time.monotonic() < self._leave_alone_until:
             raise StoreUnavailableError
-        try:
+        async with self._slot():
             if self._stale:
-                await self._invalidate(self._stale.copy())
+                await self._drop_stale()
             yield self._redis
-        except (TimeoutError, RedisError, OSError) as error:
-            self._leave_alone_until = time.monotonic() + RETRY_AFTER
-            raise StoreUnavailableError from error
 
-    async def visit(self, window: Window | None, key: CacheKey | None) -> Visit:
-        """See Store."""
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """One of the connections. Too many requests here say nothing about Redis: it is not left alone for that."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise StoreUnavailableError from None
+        try:
+            yield
+        except FAILURES as error:
+            self._leave_alone_until = time.monotonic() + RETRY_AFTER
+            # An open connection may lead to what was the primary before a failover, and answers "read only" for ever.
+            with suppress(*FAILURES):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+            raise StoreUnavailableError from error
+        finally:
+            self._slots.release()
+
+    async def visit(self, window: Window, key: CacheKey | None) -> Visit:
+        """See Store. This process counts as well: its own limit holds while Redis is away, and is asked first."""
+        own = await self._own.visit(window, None)
+        if not own.allowed:
+            return own
         now = time.time()
-        async with self._guarded() as redis:
-            pipeline = redis.pipeline(transaction=False)
-            if window is not None:
-                number = int(now // window.seconds)
-                name = f"{self._prefix}:rate:{window.name}:"
-                pipeline.incr(f"{name}{number}").expire(f"{name}{number}", window.seconds * 2)
-                pipeline.get(f"{name}{number - 1}")
-            if key is not None:
-                pipeline.hget(self._answers(key.group), key.entry)
-            results = await pipeline.execute()
-        visit = Visit(looked_up=key, cached=results[-1] if key is not None else None)
-        if window is not None:
-            visit.count = sliding_count(int(results[2] or 0), results[0], window.seconds, now)
+        number = int(now // window.seconds)
+        keys = [f"{self._prefix}:rate:{window.name}:{n}" for n in (number, number - 1)]
+        arguments: list[str | float] = [
+            window.limit,
+            window.seconds * 2,
+            1 - now % window.seconds / window.seconds,
+            ROUNDING,
+        ]
+        if key is not None:
+            keys.append(self._answers(key.group))
+            arguments.append(key.entry)
+        try:
+            async with self._guarded():
+                current, previous, *cached = await self._visit(keys=keys, args=arguments)
+        except StoreUnavailableError:
+            own.shared = False
+            return own
+        visit = sliding_visit(window, previous, current, now)
+        if not visit.allowed:
+            self._own.take_back(window)
+        visit.looked_up, visit.cached = key, cached[0] if cached else None
         return visit
 
     async def claim(self, key: CacheKey) -> bytes | Lease | None:
@@ -114,62 +165,45 @@ class RedisStore:
             await self._release(keys=[self._lease(key)], args=[lease.token])
 
     async def invalidate(self, *groups: str) -> None:
-        """See Store. What does not reach Redis now is made up for before this process next reads from it."""
-        self._stale.update(groups)
-        async with self._guarded():
-            pass
+        """See Store. It is tried although Redis was away a moment ago, and again and again when it fails, for as long
+        as there may be an old answer: other processes may still reach Redis, and serve it."""
+        self._stale |= dict.fromkeys(groups, time.monotonic() + self._kept)
+        try:
+            async with self._slot():
+                await self._drop_stale()
+        except StoreUnavailableError:
+            if self._making_up is None or self._making_up.done():
+                self._making_up = asyncio.create_task(self._make_up())
+            raise
 
-    async def _invalidate(self, groups: set[str]) -> None:
+    async def _make_up(self) -> None:
+        while self._stale:
+            await asyncio.sleep(RETRY_AFTER)
+            try:
+                async with self._slot():
+                    await self._drop_stale()
+            except StoreUnavailableError:
+                now = time.monotonic()
+                self._stale = {group: end for group, end in self._stale.items() if end > now}
+
+    async def _drop_stale(self) -> None:
+        groups = self._stale.copy()
         pipeline = self._redis.pipeline(transaction=False)
         for group in groups:
             # The generation first: whoever is computing an old answer must find it changed.
             pipeline.incr(self._generation(group)).expire(self._generation(group), GENERATION_SECONDS)
             pipeline.unlink(self._answers(group))
         await pipeline.execute()
-        self._stale -= groups
+        # One that has become stale again meanwhile has a later end, and is still to be dropped.
+        self._stale = {group: end for group, end in self._stale.items() if groups.get(group) != end}
 
     async def ping(self) -> None:
-        """See Store; asks even when Redis was away a moment ago."""
-        try:
-            await self._redis.ping()
-        except (TimeoutError, RedisError, OSError) as error:
-            raise StoreUnavailableError from error
+        """See Store. It writes, as requests do, and asks even when Redis was away a moment ago."""
+        async with self._slot():
+            await self._redis.set(f"{self._prefix}:ping", 1, ex=60)
 
     async def close(self) -> None:
         """See Store."""
+        if self._making_up is not None:
+            self._making_up.cancel()
         await self._redis.aclose()
-
-
-def connect(settings: Settings) -> Redis:
-    """A client with short time-outs and no retries: the database answers sooner than a second try."""
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
-    options: dict[str, Any] = {
-        "socket_timeout": settings.redis_timeout,
-        "socket_connect_timeout": settings.redis_timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "max_connections": 200,
-    }
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
-        if url.startswith("rediss"):
-            options |= _tls(settings)
-        return Redis.from_pool(ConnectionPool.from_url(url, **options))
-    options |= {"host": settings.redis_host, "port": settings.redis_port}
-    if settings.redis_password is not None:
-        options["password"] = settings.redis_password.get_secret_value()
-    if settings.redis_tls:
-        options |= {"connection_class": SSLConnection, **_tls(settings)}
-    return Redis.from_pool(ConnectionPool(**options))
-
-
-def _tls(settings: Settings) -> dict[str, Any]:
-    """Verify the server's certificate and name, against the given authority when there is one."""
-    options: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    authority = settings.redis_ssl_ca
-    if authority and "-----BEGIN" in authority:
-        options["ssl_ca_data"] = authority
-    elif authority:
-        options["ssl_ca_certs"] = authority
-    return options

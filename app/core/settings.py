@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     trusted_hosts: Names = ["*"]  # names that the app answers to; `*.example.com` matches subdomains
     max_body_bytes: int = 1024 * 1024
     rate_limit_per_minute: int = Field(default=600, ge=1)
+    # Logins and registrations of an address, each; guesses of a user's current password.
     login_rate_limit_per_minute: int = Field(default=10, ge=1)
 
     cache_ttl: int = Field(default=30, ge=0)  # seconds; 0 switches the response cache off

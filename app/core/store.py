@@ -4,6 +4,7 @@
 costs one round trip: its visit is counted and its cached answer fetched together.
 """
 
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 LEASE_SECONDS = 2.0  # how long others wait for the one that computes an answer
+ROUNDING = 1e-6  # a request that fits exactly is let in, whatever the fractions come to
 
 
 class StoreUnavailableError(Exception):
@@ -18,10 +20,11 @@ class StoreUnavailableError(Exception):
 
 
 class Window(NamedTuple):
-    """Whose requests are counted together, and over which time."""
+    """Whose requests are counted together, how many may come, and in how many seconds."""
 
     name: str
     seconds: int
+    limit: int
 
 
 class CacheKey(NamedTuple):
@@ -40,18 +43,39 @@ class Lease(NamedTuple):
 
 @dataclass(slots=True)
 class Visit:
-    """What one trip brought back: requests in the sliding window (this one included), and a cached answer."""
+    """What one trip brought back: whether the request may come in, and a cached answer."""
 
-    count: float = 0
+    allowed: bool
+    left: int  # requests that may still come
+    seconds: int  # until there is room for one, when this was refused; else until the window ends
+    shared: bool = True  # counted with all other processes' requests, and not by this process alone
     looked_up: CacheKey | None = None
     cached: bytes | None = None
 
 
-class Store(Protocol):
-    """Counters and cached answers. Every method may raise StoreUnavailableError."""
+def sliding_visit(window: Window, previous: int, current: int, now: float) -> Visit:
+    """Judge one request by the requests that were allowed in this window and the one before it.
 
-    async def visit(self, window: Window | None, key: CacheKey | None) -> Visit:
-        """Count a request, and look an answer up."""
+    Of the previous window counts the part that is still in sight, as if its requests had come evenly. Refused ones are
+    not counted: whoever comes back after the time that they were told finds room, however often others have tried.
+    """
+    seconds, limit = window.seconds, window.limit
+    passed = now % seconds
+    used = previous * (1 - passed / seconds) + current
+    if used + 1 <= limit + ROUNDING:
+        return Visit(True, int(limit - used - 1 + ROUNDING), math.ceil(seconds - passed))
+    if current + 1 <= limit:  # room comes as the previous window goes out of sight
+        wait = seconds * (1 - (limit - 1 - current) / previous) - passed
+    else:  # only in the next window, when this one is the previous
+        wait = seconds * (1 - (limit - 1) / current) + seconds - passed
+    return Visit(False, 0, max(1, math.ceil(wait)))
+
+
+class Store(Protocol):
+    """Counters and cached answers. Every method but `visit` may raise StoreUnavailableError."""
+
+    async def visit(self, window: Window, key: CacheKey | None) -> Visit:
+        """Count a request if there is room for it, and look an answer up."""
 
     async def claim(self, key: CacheKey) -> bytes | Lease | None:
         """The answer if it is there by now; else the right to compute it; else None: somebody else is at it."""
@@ -72,12 +96,6 @@ class Store(Protocol):
         """Close connections."""
 
 
-def sliding_count(previous: float, current: float, seconds: int, now: float) -> float:
-    """Requests in the last `seconds`: the current window, and the part of the previous one that is still in sight."""
-    elapsed = (now % seconds) / seconds
-    return previous * (1 - elapsed) + current
-
-
 class MemoryStore:
     """The store of a single process. The oldest counters and groups go first when there are too many."""
 
@@ -89,19 +107,23 @@ class MemoryStore:
         self._leases: dict[CacheKey, tuple[float, bytes]] = {}
         self._generations: OrderedDict[str, int] = OrderedDict()
 
-    async def visit(self, window: Window | None, key: CacheKey | None) -> Visit:
+    async def visit(self, window: Window, key: CacheKey | None) -> Visit:
         """See Store."""
-        visit = Visit(looked_up=key)
-        if window is not None:
-            now = time.time()
-            number = int(now // window.seconds)
-            current = self._counts[window.name, number] = self._counts.get((window.name, number), 0) + 1
-            previous = self._counts.get((window.name, number - 1), 0)
-            visit.count = sliding_count(previous, current, window.seconds, now)
+        now = time.time()
+        number = int(now // window.seconds)
+        current = self._counts.get((window.name, number), 0)
+        visit = sliding_visit(window, self._counts.get((window.name, number - 1), 0), current, now)
+        if visit.allowed:
+            self._counts[window.name, number] = current + 1
             _trim(self._counts, self.LIMIT)
         if key is not None:
-            visit.cached = self._get(key)
+            visit.looked_up, visit.cached = key, self._get(key)
         return visit
+
+    def take_back(self, window: Window) -> None:
+        """Forget a request that was counted, and then refused elsewhere."""
+        name = window.name, int(time.time() // window.seconds)
+        self._counts[name] = max(0, self._counts.get(name, 0) - 1)
 
     def _get(self, key: CacheKey) -> bytes | None:
         expires, answer = self._groups.get(key.group, {}).get(key.entry, (0.0, b""))

@@ -3,26 +3,20 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import RefreshToken
 
 
+async def owner(session: AsyncSession, token_hash: str) -> uuid.UUID | None:
+    """Whose the token with this fingerprint is."""
+    return await session.scalar(select(RefreshToken.user_id).where(RefreshToken.token_hash == token_hash))
+
+
 async def by_hash(session: AsyncSession, token_hash: str) -> RefreshToken | None:
     """The token with this fingerprint."""
     return await session.scalar(select(RefreshToken).where(RefreshToken.token_hash == token_hash))
-
-
-async def use(session: AsyncSession, token_id: uuid.UUID, now: datetime) -> bool:
-    """Mark a token used; False when it was already, by another request a moment ago for example."""
-    statement = (
-        update(RefreshToken)
-        .where(RefreshToken.id == token_id, RefreshToken.used_at.is_(None))
-        .values(used_at=now)
-        .returning(RefreshToken.id)
-    )
-    return (await session.execute(statement)).scalar_one_or_none() is not None
 
 
 async def revoke_family(session: AsyncSession, family_id: uuid.UUID) -> None:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, select, tuple_, update
+from sqlalchemy import RowMapping, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Reader
@@ -15,22 +15,45 @@ PUBLIC = (User.id, User.display_name, User.created_at)
 PRIVATE = (*PUBLIC, User.email, User.is_active, User.is_admin, User.last_login_at)
 
 
-async def by_email(session: AsyncSession, email: str) -> User | None:
-    """The account with this address."""
-    return await session.scalar(select(User).where(User.email == email))
+async def credentials(
+    reader: Reader, *, email: str | None = None, user_id: uuid.UUID | None = None
+) -> RowMapping | None:
+    """What it takes to check a password: `id`, `password_hash`, `token_version`. By address, or by identifier."""
+    found = User.email == email if user_id is None else User.id == user_id
+    return await reader.row(select(User.id, User.password_hash, User.token_version).where(found))
 
 
-async def get(session: AsyncSession, user_id: uuid.UUID, *, lock: bool = False) -> User | None:
-    """An account; locked until the transaction ends when it is going to be changed."""
-    return await session.get(User, user_id, with_for_update=lock)
+async def get(session: AsyncSession, user_id: uuid.UUID) -> User | None:
+    """An account."""
+    return await session.get(User, user_id)
+
+
+async def lock(
+    session: AsyncSession, user_id: uuid.UUID, *, token_version: int | None = None, for_delete: bool = False
+) -> User | None:
+    """An account, locked until the transaction ends; with a version only if it still has that one.
+
+    Waits for whoever has it locked, and sees what they did. Rows that refer to it can be made meanwhile, unless it is
+    going to be deleted or given another address (FOR NO KEY UPDATE against FOR UPDATE).
+    """
+    statement = select(User).where(User.id == user_id).with_for_update(key_share=not for_delete)
+    if token_version is not None:
+        statement = statement.where(User.token_version == token_version)
+    return await session.scalar(statement.execution_options(populate_existing=True))
+
+
+async def lock_admins(session: AsyncSession) -> Sequence[User]:
+    """All active admins, locked in one order, so that of several who want to end one another's rights one is first."""
+    statement = select(User).where(User.is_admin.is_(True), User.is_active.is_(True)).order_by(User.id)
+    return (await session.scalars(statement.with_for_update().execution_options(populate_existing=True))).all()
 
 
 async def standing(session: AsyncSession, caller: Caller) -> User | None:
-    """The caller's account, if the token still speaks for it."""
+    """The caller's account, if the token still speaks for it. It cannot be deleted until the transaction ends."""
     return await session.scalar(
-        select(User).where(
-            User.id == caller.user_id, User.token_version == caller.token_version, User.is_active.is_(True)
-        )
+        select(User)
+        .where(User.id == caller.user_id, User.token_version == caller.token_version, User.is_active.is_(True))
+        .with_for_update(read=True, key_share=True)
     )
 
 
@@ -49,8 +72,3 @@ async def page(
     if after is not None:
         statement = statement.where(tuple_(User.created_at, User.id) > after)
     return await reader.rows(statement)
-
-
-async def set_password_hash(session: AsyncSession, user_id: uuid.UUID, password_hash: str) -> None:
-    """Keep a better hash of the same password."""
-    await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))

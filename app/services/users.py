@@ -41,16 +41,14 @@ async def public_page(database: Database, *, limit: int, cursor: str | None) -> 
     return Page(UserPublic, rows, _cursor(rows, limit))
 
 
-async def private_page(database: Database, *, caller: Caller, limit: int, cursor: str | None) -> Page:
+async def private_page(database: Database, *, limit: int, cursor: str | None) -> Page:
     """All accounts, for an admin."""
-    async with database.unit() as unit:
-        await standing_admin(unit, caller)
     rows = await user_crud.page(database.reader, private=True, limit=limit, after=_after(cursor))
     return Page(UserPrivate, rows, _cursor(rows, limit))
 
 
-async def me(database: Database, *, caller: Caller) -> UserPrivate:
-    """The caller's own account."""
+async def current(database: Database, *, caller: Caller) -> UserPrivate:
+    """The caller's own account; a 401 when the token does not speak for it any more."""
     row = await user_crud.read(database.reader, caller.user_id)
     if row is None or not row["is_active"] or row["token_version"] != caller.token_version:
         raise not_authenticated()
@@ -59,7 +57,7 @@ async def me(database: Database, *, caller: Caller) -> UserPrivate:
 
 async def change_me(unit: UnitOfWork, *, caller: Caller, data: UserUpdate, store: Store) -> UserPrivate:
     """Change address or name."""
-    user = await standing(unit, caller)
+    user = await _lock_standing(unit, caller)
     for key, value in data.model_dump(exclude_unset=True, exclude_none=True).items():
         setattr(user, key, value)
     await _flush(unit)
@@ -68,34 +66,43 @@ async def change_me(unit: UnitOfWork, *, caller: Caller, data: UserUpdate, store
 
 
 async def change_password(
-    unit: UnitOfWork, *, caller: Caller, current: str, new: str, passwords: Passwords, store: Store
+    database: Database,
+    unit: UnitOfWork,
+    *,
+    caller: Caller,
+    current: str,
+    new: str,
+    passwords: Passwords,
+    store: Store,
 ) -> None:
     """Change the password, and end all logins: whoever knew the old one is out."""
-    user = await standing(unit, caller)
-    fits, _ = await passwords.verify(current, user.password_hash)
+    known = await user_crud.credentials(database.reader, user_id=caller.user_id)
+    if known is None or known["token_version"] != caller.token_version:
+        raise not_authenticated()
+    fits, _ = await passwords.verify(current, known["password_hash"])
     if not fits:
         raise Problem(403, "The current password is wrong.")
-    user.password_hash = await passwords.hash(new)
+    hashed = await passwords.hash(new)
+    user = await _lock_standing(unit, caller)
+    user.password_hash = hashed
     await _end_logins(unit, user, store)
 
 
 async def delete_me(unit: UnitOfWork, *, caller: Caller, store: Store) -> None:
-    """Delete the account and everything that belongs to it."""
-    user = await standing(unit, caller)
-    await unit.session.delete(user)
-    _forget(unit, store, private_group(user.id), public_group("users"))
+    """Delete the account and everything that belongs to it. The last admin stays."""
+    user = await user_crud.get(unit.session, caller.user_id)
+    # Locked before the account itself, for whoever locks admins locks them in the same order.
+    admins = await user_crud.lock_admins(unit.session) if user and user.is_admin else []
+    if [admin.id for admin in admins] == [caller.user_id]:
+        raise Problem(409, "The last admin stays: make another one first.")
+    await _delete(unit, await _lock_standing(unit, caller), store)
 
 
 async def administrate(
     unit: UnitOfWork, *, caller: Caller, user_id: uuid.UUID, data: UserAdminUpdate, store: Store
 ) -> UserPrivate:
-    """What an admin changes about an account. Nobody locks themselves out: an admin does not change their own."""
-    admin = await standing_admin(unit, caller)
-    if user_id == admin.id:
-        raise Problem(409, "Admins do not change their own account here.")
-    user = await user_crud.get(unit.session, user_id, lock=True)
-    if user is None:
-        raise Problem(404, "There is no such user.")
+    """What an admin changes about an account; its logins end."""
+    user = await _lock_for_admin(unit, caller, user_id)
     changes = data.model_dump(exclude_unset=True, exclude_none=True)
     for key, value in changes.items():
         setattr(user, key, value)
@@ -105,20 +112,45 @@ async def administrate(
     return UserPrivate.model_validate(user)
 
 
+async def delete(unit: UnitOfWork, *, caller: Caller, user_id: uuid.UUID, store: Store) -> None:
+    """Delete an account and everything that belongs to it, for an admin."""
+    await _delete(unit, await _lock_for_admin(unit, caller, user_id), store)
+
+
 async def standing(unit: UnitOfWork, caller: Caller) -> User:
-    """The caller's account, for a change; a 401 when the token does not speak for it any more."""
+    """The caller's account, for a change of what it owns; a 401 when the token does not speak for it any more."""
     user = await user_crud.standing(unit.session, caller)
     if user is None:
         raise not_authenticated()
     return user
 
 
-async def standing_admin(unit: UnitOfWork, caller: Caller) -> User:
-    """The caller's account, if it is an admin's."""
-    user = await standing(unit, caller)
-    if not user.is_admin:
-        raise Problem(403, "This is for admins.")
+async def _lock_standing(unit: UnitOfWork, caller: Caller) -> User:
+    """The caller's account, for a change of the account itself."""
+    user = await user_crud.lock(unit.session, caller.user_id, token_version=caller.token_version, for_delete=True)
+    if user is None or not user.is_active:
+        raise not_authenticated()
     return user
+
+
+async def _lock_for_admin(unit: UnitOfWork, caller: Caller, user_id: uuid.UUID) -> User:
+    """Another account, for an admin to change. Admins do not change their own here, and of two that change each other
+    the second is none any more: so there is always one."""
+    admins = await user_crud.lock_admins(unit.session)
+    if caller.user_id not in {admin.id for admin in admins if admin.token_version == caller.token_version}:
+        await standing(unit, caller)
+        raise Problem(403, "This is for admins.")
+    if user_id == caller.user_id:
+        raise Problem(409, "Admins do not change their own account here.")
+    user = await user_crud.lock(unit.session, user_id, for_delete=True)
+    if user is None:
+        raise Problem(404, "There is no such user.")
+    return user
+
+
+async def _delete(unit: UnitOfWork, user: User, store: Store) -> None:
+    await unit.session.delete(user)
+    _forget(unit, store, private_group(user.id), public_group("users"))
 
 
 async def _end_logins(unit: UnitOfWork, user: User, store: Store) -> None:

@@ -6,7 +6,7 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from app.api.deps import get_caller
+from app.api.deps import get_unchecked_caller
 from app.core.security import Caller
 from tests.app.conftest import PASSWORD, Running, User, login, make_admin, register
 
@@ -136,7 +136,7 @@ async def test_a_dependency_can_be_overridden(running: Running) -> None:
     async def somebody() -> Caller:
         return Caller(uuid.UUID(user.id), 1, is_admin=False)
 
-    app.dependency_overrides[get_caller] = somebody
+    app.dependency_overrides[get_unchecked_caller] = somebody
     assert (await api.get("/api/v1/users/me")).json()["id"] == user.id
 
 

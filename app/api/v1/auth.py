@@ -5,18 +5,20 @@ from typing import Annotated
 from fastapi import Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.deps import LOGIN_RATE_LIMIT, PasswordsDep, SettingsDep, TokensDep, UnitDep
+from app.api.deps import DatabaseDep, PasswordsDep, SettingsDep, TokensDep, UnitDep
+from app.api.limiter import LOGIN, ORDINARY
 from app.api.responses import errors
 from app.api.router import Router
 from app.schemas.auth import RefreshRequest, TokenPair
 from app.services import auth
 
-router = Router(prefix="/auth", tags=["auth"], dependencies=LOGIN_RATE_LIMIT)
+router = Router(prefix="/auth", tags=["auth"])
 
 
-@router.post("/token", operation_id="login", responses=errors(401))
+@router.post("/token", operation_id="login", responses=errors(401), dependencies=[Depends(LOGIN)])
 async def login(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    database: DatabaseDep,
     unit: UnitDep,
     passwords: PasswordsDep,
     tokens: TokensDep,
@@ -24,6 +26,7 @@ async def login(
 ) -> TokenPair:
     """Log in: OAuth2's password flow, with the e-mail address as `username`."""
     return await auth.login(
+        database,
         unit,
         email=form.username,
         password=form.password,
@@ -33,14 +36,14 @@ async def login(
     )
 
 
-@router.post("/refresh", operation_id="refreshToken", responses=errors(401))
+@router.post("/refresh", operation_id="refreshToken", responses=errors(401), dependencies=[Depends(ORDINARY)])
 async def refresh(data: RefreshRequest, unit: UnitDep, tokens: TokensDep, settings: SettingsDep) -> TokenPair:
     """Swap a refresh token for new tokens. Each is good for once; a second use ends the whole login."""
     lifetime = settings.refresh_token_lifetime
     return await auth.refresh(unit, token=data.refresh_token, tokens=tokens, refresh_lifetime=lifetime)
 
 
-@router.post("/logout", operation_id="logout", status_code=204, responses=errors())
+@router.post("/logout", operation_id="logout", status_code=204, responses=errors(), dependencies=[Depends(ORDINARY)])
 async def logout(data: RefreshRequest, unit: UnitDep) -> None:
     """End the login that the refresh token belongs to."""
     await auth.logout(unit, token=data.refresh_token)

@@ -3,16 +3,17 @@
 import uuid
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, FilesDep, JobsDep, SettingsDep, UnitDep
+from app.api.deps import DatabaseDep, FilesDep, JobsDep, SettingsDep, UncheckedCaller, UnitDep
+from app.api.limiter import ORDINARY
 from app.api.responses import errors
 from app.api.router import Router
 from app.schemas.export import ExportRead
 from app.services import exports
 
-router = Router(prefix="/items/exports", tags=["exports"], dependencies=RATE_LIMIT)
+router = Router(prefix="/items/exports", tags=["exports"], dependencies=[Depends(ORDINARY)])
 CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The items"}
 }
@@ -20,7 +21,7 @@ CSV: dict[int | str, dict[str, Any]] = {
 
 @router.post("", operation_id="startExport", status_code=202, responses=errors(401))
 async def start_export(
-    request: Request, response: Response, caller: CallerDep, unit: UnitDep, jobs: JobsDep, settings: SettingsDep
+    request: Request, response: Response, caller: UncheckedCaller, unit: UnitDep, jobs: JobsDep, settings: SettingsDep
 ) -> ExportRead:
     """Ask for a CSV file of all of your items. `Location` says where to see how far it is."""
     export = await exports.start(unit, caller=caller, per_hour=settings.exports_per_hour, jobs=jobs)
@@ -29,7 +30,7 @@ async def start_export(
 
 
 @router.get("/{export_id}", operation_id="readExport", responses=errors(401, 404))
-async def read_export(export_id: uuid.UUID, caller: CallerDep, unit: UnitDep) -> ExportRead:
+async def read_export(export_id: uuid.UUID, caller: UncheckedCaller, unit: UnitDep) -> ExportRead:
     """How far an export is."""
     return await exports.read(unit, caller=caller, export_id=export_id)
 
@@ -41,7 +42,7 @@ async def read_export(export_id: uuid.UUID, caller: CallerDep, unit: UnitDep) ->
     responses={**errors(401, 404, 409, 410), **CSV},
 )
 async def download_export(
-    export_id: uuid.UUID, caller: CallerDep, database: DatabaseDep, files: FilesDep
+    export_id: uuid.UUID, caller: UncheckedCaller, database: DatabaseDep, files: FilesDep
 ) -> StreamingResponse:
     """The file of an export that is done."""
     file = await exports.download(database, caller=caller, export_id=export_id, files=files)

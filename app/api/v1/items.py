@@ -3,16 +3,17 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 
 from app.api.cache import cached
-from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, StoreDep, UnitDep
+from app.api.deps import DatabaseDep, StoreDep, UncheckedCaller, UnitDep
+from app.api.limiter import ORDINARY
 from app.api.responses import errors
 from app.api.router import Router
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services import items
 
-router = Router(prefix="/items", tags=["items"], dependencies=RATE_LIMIT)
+router = Router(prefix="/items", tags=["items"], dependencies=[Depends(ORDINARY)])
 IfMatch = Annotated[str | None, Header(max_length=1000, description="Refuse if the item's ETag is another by now")]
 Key = Annotated[
     str | None, Header(min_length=1, max_length=128, pattern=r"^[!-~]+$", description="Makes a repeat harmless")
@@ -22,7 +23,7 @@ Key = Annotated[
 @router.get("/", operation_id="listItems", response_model=list[ItemRead], responses=errors(401))
 @cached()
 async def list_items(
-    request: Request, caller: CallerDep, database: DatabaseDep, query: Annotated[ItemQuery, Query()]
+    request: Request, caller: UncheckedCaller, database: DatabaseDep, query: Annotated[ItemQuery, Query()]
 ) -> Any:
     """Your items; all items for admins. The next page is in the `Link` header."""
     return await items.page(database, caller=caller, query=query)
@@ -32,7 +33,7 @@ async def list_items(
 async def create_item(
     data: ItemCreate,
     response: Response,
-    caller: CallerDep,
+    caller: UncheckedCaller,
     unit: UnitDep,
     store: StoreDep,
     idempotency_key: Key = None,
@@ -45,7 +46,7 @@ async def create_item(
 
 @router.get("/{item_id}", operation_id="readItem", response_model=ItemRead, responses=errors(304, 401, 404))
 @cached()
-async def read_item(request: Request, item_id: uuid.UUID, caller: CallerDep, database: DatabaseDep) -> Any:
+async def read_item(request: Request, item_id: uuid.UUID, caller: UncheckedCaller, database: DatabaseDep) -> Any:
     """One item, with its ETag."""
     return await items.read(database, caller=caller, item_id=item_id)
 
@@ -55,7 +56,7 @@ async def change_item(
     item_id: uuid.UUID,
     data: ItemUpdate,
     response: Response,
-    caller: CallerDep,
+    caller: UncheckedCaller,
     unit: UnitDep,
     store: StoreDep,
     if_match: IfMatch = None,
@@ -68,7 +69,7 @@ async def change_item(
 
 @router.delete("/{item_id}", operation_id="deleteItem", status_code=204, responses=errors(401, 404, 412))
 async def delete_item(
-    item_id: uuid.UUID, caller: CallerDep, unit: UnitDep, store: StoreDep, if_match: IfMatch = None
+    item_id: uuid.UUID, caller: UncheckedCaller, unit: UnitDep, store: StoreDep, if_match: IfMatch = None
 ) -> None:
     """Delete an item; with If-Match, only if it is still the one that you read."""
     await items.delete(unit, caller=caller, item_id=item_id, if_match=if_match, store=store)

@@ -3,16 +3,25 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 
 from app.api.cache import answer, cached, pack
-from app.api.deps import RATE_LIMIT, CallerDep, DatabaseDep, PasswordsDep, StoreDep, UnitDep
+from app.api.deps import (
+    CurrentAdmin,
+    CurrentUser,
+    DatabaseDep,
+    PasswordsDep,
+    StoreDep,
+    UncheckedCaller,
+    UnitDep,
+)
+from app.api.limiter import ORDINARY, PASSWORD, REGISTRATION
 from app.api.responses import errors
 from app.api.router import Router
 from app.schemas.user import PasswordChange, UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
 from app.services import users
 
-router = Router(prefix="/users", tags=["users"], dependencies=RATE_LIMIT)
+router = Router(prefix="/users", tags=["users"], dependencies=[Depends(ORDINARY)])
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=1000, description="From the previous page's `Link` header")]
 
@@ -24,30 +33,48 @@ async def list_users(request: Request, database: DatabaseDep, limit: Limit = 20,
     return await users.public_page(database, limit=limit, cursor=cursor)
 
 
-@router.post("/", operation_id="registerUser", status_code=201, responses=errors(409))
+@router.post(
+    "/",
+    operation_id="registerUser",
+    status_code=201,
+    responses=errors(409),
+    dependencies=[Depends(REGISTRATION)],
+)
 async def register(data: UserCreate, unit: UnitDep, passwords: PasswordsDep, store: StoreDep) -> UserPrivate:
     """Register."""
     return await users.register(unit, data=data, passwords=passwords, store=store)
 
 
 @router.get("/me", operation_id="readMe", responses=errors(401))
-async def read_me(caller: CallerDep, database: DatabaseDep) -> UserPrivate:
+async def read_me(user: CurrentUser) -> UserPrivate:
     """Your own account."""
-    return await users.me(database, caller=caller)
+    return user
 
 
 @router.patch("/me", operation_id="changeMe", responses=errors(401, 409))
-async def change_me(data: UserUpdate, caller: CallerDep, unit: UnitDep, store: StoreDep) -> UserPrivate:
+async def change_me(data: UserUpdate, caller: UncheckedCaller, unit: UnitDep, store: StoreDep) -> UserPrivate:
     """Change your address or name."""
     return await users.change_me(unit, caller=caller, data=data, store=store)
 
 
-@router.post("/me/password", operation_id="changePassword", status_code=204, responses=errors(401, 403))
+@router.post(
+    "/me/password",
+    operation_id="changePassword",
+    status_code=204,
+    responses=errors(401, 403),
+    dependencies=[Depends(PASSWORD)],
+)
 async def change_password(
-    data: PasswordChange, caller: CallerDep, unit: UnitDep, passwords: PasswordsDep, store: StoreDep
+    data: PasswordChange,
+    caller: UncheckedCaller,
+    database: DatabaseDep,
+    unit: UnitDep,
+    passwords: PasswordsDep,
+    store: StoreDep,
 ) -> None:
     """Change your password. All logins end, this one included."""
     await users.change_password(
+        database,
         unit,
         caller=caller,
         current=data.current_password.get_secret_value(),
@@ -57,24 +84,30 @@ async def change_password(
     )
 
 
-@router.delete("/me", operation_id="deleteMe", status_code=204, responses=errors(401))
-async def delete_me(caller: CallerDep, unit: UnitDep, store: StoreDep) -> None:
+@router.delete("/me", operation_id="deleteMe", status_code=204, responses=errors(401, 409))
+async def delete_me(caller: UncheckedCaller, unit: UnitDep, store: StoreDep) -> None:
     """Delete your account and everything in it."""
     await users.delete_me(unit, caller=caller, store=store)
 
 
 @router.get("/all", operation_id="listAccounts", response_model=list[UserPrivate], responses=errors(401, 403))
 async def list_accounts(
-    request: Request, caller: CallerDep, database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None
+    request: Request, _: CurrentAdmin, database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None
 ) -> Any:
     """All accounts, for admins."""
-    page = await users.private_page(database, caller=caller, limit=limit, cursor=cursor)
+    page = await users.private_page(database, limit=limit, cursor=cursor)
     return answer(request, pack(page))
 
 
 @router.patch("/{user_id}", operation_id="administrateUser", responses=errors(401, 403, 404, 409))
 async def administrate(
-    user_id: uuid.UUID, data: UserAdminUpdate, caller: CallerDep, unit: UnitDep, store: StoreDep
+    user_id: uuid.UUID, data: UserAdminUpdate, caller: UncheckedCaller, unit: UnitDep, store: StoreDep
 ) -> UserPrivate:
     """Deactivate an account or make it an admin's; for admins. The account's logins end."""
     return await users.administrate(unit, caller=caller, user_id=user_id, data=data, store=store)
+
+
+@router.delete("/{user_id}", operation_id="deleteUser", status_code=204, responses=errors(401, 403, 404, 409))
+async def delete_user(user_id: uuid.UUID, caller: UncheckedCaller, unit: UnitDep, store: StoreDep) -> None:
+    """Delete an account and everything in it; for admins."""
+    await users.delete(unit, caller=caller, user_id=user_id, store=store)
