@@ -9,12 +9,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from app.api import health, v1
 from app.api.responses import add_problem_schema
 from app.core.errors import install_error_handlers
+from app.core.guard import Guard
 from app.core.logging import configure_logging
 from app.core.request_layer import RequestLayer
 from app.core.settings import Settings, get_settings
 from app.resources import OpenOnDemand, lifespan
 
-EXPOSED = ["ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
+EXPOSED = ["ETag", "Link", "Location", "Retry-After", "Content-Disposition", "WWW-Authenticate", "X-Total-Count"]
+EXPOSED += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -29,7 +31,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings, app.state.resources = settings, None
+    # From the innermost to the outermost.
     app.add_middleware(OpenOnDemand)
+    app.add_middleware(Guard, settings=settings)
     app.include_router(health.router)
     for router in v1.ROUTERS:
         app.include_router(router, prefix=v1.PREFIX)
@@ -43,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
             expose_headers=EXPOSED,
         )
-    app.add_middleware(RequestLayer, settings=settings)
+    app.add_middleware(RequestLayer)
     _document_problems(app)
     return app
 

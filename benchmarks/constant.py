@@ -8,6 +8,7 @@ import os
 from fastapi import Depends, FastAPI
 
 from app.api.limiter import ORDINARY
+from app.core.guard import Guard
 from app.core.request_layer import RequestLayer
 from app.core.settings import get_settings
 from app.main import create_app
@@ -19,11 +20,12 @@ async def constant() -> dict[str, str]:
 
 
 def make(kind: str) -> FastAPI:
-    """bare; layer (the one ASGI layer, its log line off); logged (with it); whole (the app); limited (with Redis)."""
+    """bare; layer (the ASGI layers, the log line off); logged (with it); whole (the app); limited (with Redis)."""
     app = FastAPI() if kind in ("bare", "layer", "logged") else create_app()
     app.get("/constant", dependencies=[Depends(ORDINARY)] if kind == "limited" else [])(constant)
     if kind in ("layer", "logged"):
-        app.add_middleware(RequestLayer, settings=get_settings())
+        app.add_middleware(Guard, settings=get_settings())
+        app.add_middleware(RequestLayer)
     if kind == "layer":
         logging.getLogger("app.request").disabled = True
     return app

@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel
 
+from app.api.etags import etag_of, none_match
 from app.core import metrics
 from app.core.notes import notes_of
 from app.core.security import Caller
@@ -120,7 +121,9 @@ def pack(model: Any) -> bytes:
     if isinstance(model, Response):
         raise TypeError("a cached endpoint returns a model")
     body = model.model_dump_json() if isinstance(model, BaseModel) else model.json
-    return f"{getattr(model, 'etag', '')}\t{getattr(model, 'cursor', None) or ''}\n{body}".encode()
+    version = getattr(model, "version", None)
+    etag = "" if version is None else etag_of(version)
+    return f"{etag}\t{getattr(model, 'cursor', None) or ''}\n{body}".encode()
 
 
 def answer(request: Request, packed: bytes) -> Response:
@@ -130,18 +133,10 @@ def answer(request: Request, packed: bytes) -> Response:
     headers = {"cache-control": "private, no-cache"}
     if etag:
         headers["etag"] = etag
-    if etag and matches(request.headers.get("if-none-match"), etag):
+    if etag and none_match(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     if cursor:
         url = request.url.include_query_params(cursor=cursor)
         # Relative: behind a load balancer this process does not know what its address is.
         headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
     return Response(body, media_type="application/json", headers=headers)
-
-
-def matches(header: str | None, etag: str) -> bool:
-    """Whether an If-Match or If-None-Match header names this entity tag."""
-    if header is None:
-        return False
-    tags = {tag.strip().removeprefix("W/") for tag in header.split(",")}
-    return "*" in tags or etag in tags

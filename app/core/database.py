@@ -11,16 +11,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Executable, RowMapping, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Dialect, Executable, RowMapping, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.core import metrics
-from app.core.errors import Problem
+from app.core.errors import DatabaseUnavailableError, Problem
+from app.core.logging import first_line
 from app.core.settings import Settings
 
 log = logging.getLogger("app.database")
+READ_ONLY = "25006"
+"""The SQLSTATE of a write to a standby."""
 
 
 class Reader:
@@ -116,7 +119,28 @@ def _engine(settings: Settings) -> AsyncEngine:
     event.listen(pool_events, "checkout", _refuse_closed)
     event.listen(pool_events, "checkout", lambda *_: metrics.POOL_IN_USE.inc())
     event.listen(pool_events, "checkin", lambda *_: metrics.POOL_IN_USE.dec())
+    _name_failures(engine)
     return engine
+
+
+def _name_failures(engine: AsyncEngine) -> None:
+    """Whatever keeps the app from the database (a refused connection or password, a server that starts, a socket that
+    breaks) is one kind of error; drivers raise a dozen, some of which other code raises too."""
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _connect(dialect: Dialect, _record: object, arguments: Any, options: Any) -> Any:
+        try:
+            return dialect.connect(*arguments, **options)
+        except (OSError, dialect.loaded_dbapi.Error) as error:
+            raise DatabaseUnavailableError(first_line(error)) from error
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _on_error(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if getattr(error, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True  # the standby since a failover: the next connection leads elsewhere
+        if isinstance(error, OSError) and not isinstance(error, DatabaseUnavailableError):
+            raise DatabaseUnavailableError(first_line(error)) from error
 
 
 def postgres_arguments(settings: Settings) -> dict[str, Any]:

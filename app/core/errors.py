@@ -1,5 +1,6 @@
 """Errors: one exception for what a caller did wrong, and application/problem+json (RFC 9457) for every error."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from app.core.logging import first_line
 from app.core.notes import notes_of
 
 PROBLEM_JSON = "application/problem+json"
@@ -44,6 +46,10 @@ class ProblemResponse(JSONResponse):
     """An error's answer."""
 
     media_type = PROBLEM_JSON
+
+    def render(self, content: Any) -> bytes:
+        """As ASCII: the name of a field that is not known is the caller's, and may be no text."""
+        return json.dumps(content).encode()
 
 
 def problem_response(
@@ -89,19 +95,26 @@ async def _on_database_away(request: Request, error: Exception) -> ProblemRespon
     """A database that cannot be reached, or is too busy, is a reason to try again and not an error of the app."""
     if isinstance(error, DBAPIError) and not is_passing(error):
         raise error
-    log.error("database unavailable", extra={"error": type(error).__name__, "cause": repr(error.__cause__)[:200]})
+    log.error("database unavailable", extra={"error": type(error).__name__, "cause": first_line(error)[:200]})
     return problem_response(request, 503, "The database is not available; try again.", headers={"Retry-After": "1"})
 
 
+class DatabaseUnavailableError(OSError):
+    """The database cannot be connected to, or does not answer. Its text is the reason, in one line."""
+
+
 # SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention (shutdown, cancelled); 40001 and 40P01
-# are lost races, 55P03 is a lock that was not free in time.
-_PASSING = ("08", "53", "57", "40001", "40P01", "55P03")
+# are lost races, 55P03 is a lock that was not free in time, 25006 a server that is the standby since a failover.
+_PASSING = ("08", "53", "57", "40001", "40P01", "55P03", "25006")
+# SQLite: busy, locked, read-only, input or output, full, cannot open.
+_PASSING_SQLITE = (5, 6, 8, 10, 13, 14)
 
 
 def is_passing(error: DBAPIError) -> bool:
     """Whether the same request may succeed a moment later."""
     state = str(getattr(error.orig, "sqlstate", None) or "")
-    return error.connection_invalidated or state.startswith(_PASSING) or "database is locked" in str(error.orig)
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return error.connection_invalidated or state.startswith(_PASSING) or code in _PASSING_SQLITE
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -111,4 +124,4 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(DBAPIError, _on_database_away)
     app.add_exception_handler(PoolTimeoutError, _on_database_away)
-    app.add_exception_handler(OSError, _on_database_away)  # asyncpg's refused connection
+    app.add_exception_handler(DatabaseUnavailableError, _on_database_away)

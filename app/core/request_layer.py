@@ -1,6 +1,6 @@
-"""One ASGI layer around everything: request id, trusted hosts, body limit, security headers, metrics, the log line.
+"""One ASGI layer around everything: request id, security headers, HEAD, metrics, the log line.
 
-One layer and not seven, for each costs every request its own wrapping of `send` and `receive`.
+One layer and not five, for each costs every request its own wrapping of `send`.
 """
 
 import logging
@@ -9,78 +9,64 @@ import secrets
 import time
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import metrics
-from app.core.errors import problem_response
+from app.core.guard import PROBES
 from app.core.logging import request_context
 from app.core.notes import Notes, attach_notes
-from app.core.settings import Settings
 
 log = logging.getLogger("app.request")
-_ID = re.compile(r"[\w.:=;-]{1,128}")
+_ID = re.compile(r"[\w.:=;-]{1,128}", re.ASCII)
 _TRACE = re.compile(r"Root=([\w-]+)|^00-([0-9a-f]{32})-")
-QUIET = ("/livez", "/readyz")  # asked every few seconds; logged when they fail
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 # Swagger's page loads its script and style from a CDN.
 DOCS_POLICY = b"default-src 'self'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https:; "
 DOCS_POLICY += b"style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+DOCS_HEADERS = [(k, DOCS_POLICY if k == b"content-security-policy" else v) for k, v in SECURITY_HEADERS]
 DOCS = ("/docs", "/redoc")
-
-
-class BodyTooLargeError(Exception):
-    """The request's body goes beyond the limit."""
+HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class RequestLayer:
     """See the module."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.limit = settings.max_body_bytes
-        self.hosts = None if "*" in settings.trusted_hosts else settings.trusted_hosts
-        self.tls = settings.environment not in ("local",)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; anything else (lifespan) goes through untouched."""
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            await _Exchange(scope, send).run(self.app, receive)
+        else:
             await self.app(scope, receive, send)
-            return
-        await _Exchange(self, scope, receive, send).run()
-
-    def trusts(self, host: str) -> bool:
-        """Whether the app answers to this name; health checks come by address and are let through elsewhere."""
-        if self.hosts is None:
-            return True
-        name = host.rsplit(":", 1)[0].lower()
-        return any(name == known or (known[:2] == "*." and name.endswith(known[1:])) for known in self.hosts)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, layer: RequestLayer, scope: Scope, receive: Receive, send: Send) -> None:
-        self.layer, self.scope, self.receive, self.send = layer, scope, receive, send
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.method = scope["method"]
+        # Whatever can be read has a HEAD: it is the GET, and its answer without the body.
+        self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
+        self.send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self._header(b"x-request-id")
         self.notes = Notes(request_id=given if _ID.fullmatch(given) else secrets.token_hex(16))
         self.status = 0
-        self.received = 0
-        self.refused = False
 
-    def _header(self, name: bytes, default: bytes = b"") -> str:
-        return self.headers.get(name, default).decode("latin-1")
+    def _header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
 
-    async def run(self) -> None:
+    async def run(self, app: ASGIApp, receive: Receive) -> None:
         attach_notes(self.scope, self.notes)
         context: dict[str, Any] = {"request_id": self.notes.request_id}
         trace = _TRACE.search(self._header(b"x-amzn-trace-id") or self._header(b"traceparent"))
@@ -90,64 +76,43 @@ class _Exchange:
         start = time.perf_counter()
         metrics.IN_FLIGHT.inc()
         try:
-            await self._answer()
+            await app(self.scope, receive, self._send)
         finally:
             metrics.IN_FLIGHT.dec()
             self._record(time.perf_counter() - start)
             request_context.reset(mark)
 
-    async def _answer(self) -> None:
-        length = self._header(b"content-length", b"0")
-        path = self.scope["path"]
-        if path not in QUIET and not self.layer.trusts(self._header(b"host")):
-            await self._problem(400, "This host is not served here.")
-        elif not length.isdigit() or int(length) > self.layer.limit:
-            await self._problem(413, f"The body may have {self.layer.limit} bytes.")
-        else:
-            try:
-                await self.layer.app(self.scope, self._receive, self._send)
-            except Exception:
-                log.exception("unhandled error")
-                if not self.status:
-                    await self._problem(500, "Something went wrong here; it has been noted.")
-
-    async def _problem(self, status: int, detail: str) -> None:
-        await problem_response(Request(self.scope), status, detail)(self.scope, self.receive, self._send)
-
-    async def _receive(self) -> Message:
-        message = await self.receive()
-        if message["type"] == "http.request":
-            self.received += len(message.get("body", b""))
-            if self.received > self.layer.limit:
-                raise BodyTooLargeError  # FastAPI makes a 400 of it, which `_send` knows better
-        return message
-
     async def _send(self, message: Message) -> None:
-        if self.received > self.layer.limit and not self.status:
-            self.refused, self.received = True, 0
-            await self._problem(413, f"The body may have {self.layer.limit} bytes.")
-            self.received = self.layer.limit + 1
-            return
-        if self.refused and self.received:
-            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.setdefault("headers", [])
+            if self.status in (307, 308):
+                message["headers"] = headers = [(k, self._local(v) if k == b"location" else v) for k, v in headers]
             headers.append((b"x-request-id", self.notes.request_id.encode()))
             headers.extend(self.notes.headers)
-            headers.extend(_secured(self.scope["path"], self.layer.tls))
+            headers.extend(_secured(self.scope))
+        elif self.method == "HEAD" and message.get("body"):
+            message = {**message, "body": b""}
         await self.send(message)
+
+    def _local(self, location: bytes) -> bytes:
+        """A redirect to this app itself, as the one that adds a slash, without the host that the caller named: behind a
+        load balancer nobody here knows its own name, and a cache would keep what an attacker made of it."""
+        parts = urlsplit(location)
+        if parts.netloc.lower() != self.headers.get(b"host", b"").lower():
+            return location
+        return urlunsplit((b"", b"", b"/" + parts.path.lstrip(b"/"), parts.query, b""))
 
     def _record(self, seconds: float) -> None:
         template = route_template(self.scope)
-        method = self.scope["method"] if self.scope["method"] in METHODS else "OTHER"
+        method = self.method if self.method in METHODS else "OTHER"
         _timer(method, template, str(self.status)).observe(seconds)
-        if self.scope["path"] in QUIET and self.status < 400:
+        if self.scope["path"] in PROBES and self.status < 400:
             return
         log.info(
             "request",
             extra={
-                "method": self.scope["method"],
+                "method": self.method,
                 "route": template,
                 "status": self.status,
                 "duration_ms": round(seconds * 1000, 2),
@@ -174,10 +139,7 @@ def route_template(scope: Scope) -> str:
     return "/".join(segments[: len(segments) - own.count("/")]) + own
 
 
-def _secured(path: str, tls: bool) -> list[tuple[bytes, bytes]]:
-    if path in DOCS:
-        return [(k, DOCS_POLICY if k == b"content-security-policy" else v) for k, v in SECURITY_HEADERS]
-    return SECURITY_HEADERS if tls else _WITHOUT_TLS
-
-
-_WITHOUT_TLS = [(k, v) for k, v in SECURITY_HEADERS if k != b"strict-transport-security"]
+def _secured(scope: Scope) -> list[tuple[bytes, bytes]]:
+    headers = DOCS_HEADERS if scope["path"] in DOCS else SECURITY_HEADERS
+    # RFC 6797, section 7.2: never over plain HTTP. A trusted proxy's X-Forwarded-Proto is in the scope's scheme.
+    return [*headers, HSTS] if scope["scheme"] == "https" else headers

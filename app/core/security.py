@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import time
+import unicodedata
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -32,7 +33,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """A new hash."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, _normal(password))
 
     async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
         """Whether the password fits, and a better hash to keep when the old one is bcrypt or has weaker parameters.
@@ -40,19 +41,24 @@ class Passwords:
         Without a hash (no such account) the same work is done in vain, so that the time tells nothing.
         """
         fits, better = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._verify, password, hashed or self._nobody
+            self._threads, self._verify, _normal(password), hashed or self._nobody
         )
         return (fits, better) if hashed is not None else (False, None)
 
     def _verify(self, password: str, hashed: str) -> tuple[bool, str | None]:
         try:
             return self._hasher.verify_and_update(password, hashed)
-        except (PwdlibError, ValueError):  # bcrypt refuses what is longer than 72 bytes
+        except (PwdlibError, ValueError):  # bcrypt refuses what is longer than 72 bytes, and both what is no text
             return False, None
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _normal(password: str) -> str:
+    """The same password, however a keyboard composes its characters (NIST SP 800-63B, section 5.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
 
 
 class Caller(NamedTuple):

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, bindparam, delete, or_, select, tuple_, update
@@ -78,9 +77,3 @@ async def remove(session: AsyncSession, item_id: uuid.UUID, *, version: int) -> 
     """Delete an item if it still has this version."""
     statement = delete(Item).where(Item.id == item_id, Item.version == version).returning(Item.id)
     return (await session.execute(statement)).scalar_one_or_none() is not None
-
-
-def sort_value(row: RowMapping, query: ItemQuery) -> str:
-    """What a page is continued after."""
-    value = row[query.sort.column]
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from app.schemas.base import Input
 
 
 class TokenPair(BaseModel):
@@ -14,8 +16,7 @@ class TokenPair(BaseModel):
     refresh_token: str = Field(description="Good for one refresh; the answer has the next one")
 
 
-class RefreshRequest(BaseModel):
+class RefreshRequest(Input):
     """The refresh token of the last login or refresh."""
 
-    model_config = ConfigDict(extra="forbid")
     refresh_token: Annotated[str, Field(min_length=1, max_length=128)]

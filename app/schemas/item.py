@@ -8,28 +8,26 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.models.item import ItemStatus
+from app.schemas.base import LEFT_OUT, Change, Input, Line
 
-# Postgres text cannot hold NUL.
-Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$", examples=["Lighthouse"])]
-Description = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$", examples=["Built in 1862"])]
+Title = Annotated[Line, Field(max_length=200, examples=["Lighthouse"])]
+Description = Annotated[str, Field(max_length=10_000, examples=["Built in 1862"])]
 
 
-class ItemCreate(BaseModel):
+class ItemCreate(Input):
     """A new item."""
 
-    model_config = ConfigDict(extra="forbid")
     title: Title
     description: Description = ""
     status: ItemStatus = ItemStatus.DRAFT
 
 
-class ItemUpdate(BaseModel):
+class ItemUpdate(Change):
     """What to change; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
-    title: Title | None = None
-    description: Description | None = None
-    status: ItemStatus | None = None
+    title: Title = LEFT_OUT
+    description: Description = LEFT_OUT
+    status: ItemStatus = LEFT_OUT
 
 
 class ItemRead(BaseModel):
@@ -44,11 +42,6 @@ class ItemRead(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
-
-    @property
-    def etag(self) -> str:
-        """The version as an entity tag, for If-Match and If-None-Match."""
-        return f'"{self.version}"'
 
 
 class ItemSort(StrEnum):
@@ -70,11 +63,10 @@ class ItemSort(StrEnum):
         return self.value.startswith("-")
 
 
-class ItemQuery(BaseModel):
+class ItemQuery(Input):
     """Which items to list, and in which order."""
 
-    model_config = ConfigDict(extra="forbid")
-    search: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]+$")] | None = Field(
+    search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="A part of the title, in any case"
     )
     status: ItemStatus | None = None

@@ -4,39 +4,40 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-# An address is one account however it is written.
-Email = Annotated[EmailStr, AfterValidator(str.lower), Field(max_length=254, examples=["ada@example.com"])]
-DisplayName = Annotated[
-    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$", examples=["Ada"])
-]  # not only spaces; Postgres text cannot hold NUL
+from app.core.text import normal_address
+from app.schemas.base import LEFT_OUT, Change, Input, Line
+
+Email = Annotated[
+    str,
+    Field(max_length=254, examples=["ada@example.com"], json_schema_extra={"format": "email"}),
+    AfterValidator(normal_address),
+]
+DisplayName = Annotated[Line, Field(max_length=100, examples=["Ada"])]
 # The upper bound keeps a request from buying a lot of hashing.
 NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=128, examples=["correct horse battery"])]
 GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
-class UserCreate(BaseModel):
+class UserCreate(Input):
     """What it takes to register."""
 
-    model_config = ConfigDict(extra="forbid")
     email: Email
     display_name: DisplayName
     password: NewPassword
 
 
-class UserUpdate(BaseModel):
+class UserUpdate(Change):
     """What a user may change about themselves; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
-    email: Email | None = None
-    display_name: DisplayName | None = None
+    email: Email = LEFT_OUT
+    display_name: DisplayName = LEFT_OUT
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(Input):
     """A new password, and the old one as proof."""
 
-    model_config = ConfigDict(extra="forbid")
     current_password: GivenPassword
     new_password: NewPassword
 
@@ -59,9 +60,8 @@ class UserPrivate(UserPublic):
     last_login_at: datetime | None
 
 
-class UserAdminUpdate(BaseModel):
+class UserAdminUpdate(Change):
     """What an admin may change about an account; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
-    is_active: bool | None = None
-    is_admin: bool | None = None
+    is_active: bool = LEFT_OUT
+    is_admin: bool = LEFT_OUT

@@ -10,6 +10,7 @@ from datetime import timedelta
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller, Passwords, Tokens, fingerprint, new_refresh_token
+from app.core.text import normal_address
 from app.crud import tokens as token_crud
 from app.crud import users as user_crud
 from app.models import RefreshToken, User
@@ -36,7 +37,7 @@ async def login(
 ) -> TokenPair:
     """Check a password. Unknown address, wrong password and inactive account get the same answer in the same time."""
     # Read on a connection that is given back at once: hashes take 20 ms each, and wait for one another.
-    known = await user_crud.credentials(database.reader, email=email.strip().lower())
+    known = await user_crud.credentials(database.reader, email=_normal(email))
     fits, better = await passwords.verify(password, known["password_hash"] if known else None)
     user = None
     if known is not None and fits:
@@ -48,6 +49,14 @@ async def login(
     user.last_login_at = utc_now()
     await token_crud.delete_expired(unit.session, user.id, utc_now())
     return _pair(unit, user, tokens, uuid.uuid4(), refresh_lifetime)
+
+
+def _normal(address: str) -> str:
+    """As it was registered. What is no address is nobody's: no account has an empty one."""
+    try:
+        return normal_address(address)
+    except ValueError:
+        return ""
 
 
 async def refresh(unit: UnitOfWork, *, token: str, tokens: Tokens, refresh_lifetime: int) -> TokenPair:

@@ -26,7 +26,7 @@ MISSING = "There is no such export."
 async def start(unit: UnitOfWork, *, caller: Caller, per_hour: int, jobs: JobSender) -> ExportRead:
     """Ask for an export of all of the caller's items; at most so many an hour, for each reads them all."""
     user = await standing(unit, caller)
-    await user_crud.get(unit.session, user.id, lock=True)  # of many at once, each counts those before it
+    await user_crud.lock(unit.session, user.id)  # of many at once, each counts those before it
     now = utc_now()
     newest = await export_crud.newest(unit.session, user.id, since=now - HOUR, limit=per_hour)
     if len(newest) == per_hour:

@@ -2,12 +2,11 @@
 
 import hashlib
 import uuid
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection
 
 from sqlalchemy import RowMapping
 
-from app.api.cache import matches, private_group
+from app.api.cache import private_group
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller
@@ -17,10 +16,13 @@ from app.crud import items as item_crud
 from app.crud import users as user_crud
 from app.models import Item
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
-from app.schemas.page import Page, decode_cursor, encode_cursor
+from app.schemas.page import Page
+from app.services import cursor as cursors
 from app.services.auth import not_authenticated
 from app.services.users import invalidate, standing
 
+Versions = Collection[int] | None
+"""Versions of an item that may be changed; None for any."""
 MISSING = "There is no such item."
 CHANGED = "The item has been changed since you read it."
 
@@ -36,11 +38,12 @@ async def read(database: Database, *, caller: Caller, item_id: uuid.UUID) -> Ite
 
 async def page(database: Database, *, caller: Caller, query: ItemQuery) -> Page:
     """A page of items."""
-    rows = await item_crud.page(database.reader, caller, query, _after(query))
+    after = cursors.decode(query.cursor, cursors.moment if query.sort.column == "created_at" else str)
+    rows = await item_crud.page(database.reader, caller, query, after)
     if not rows:
         await _check_standing(database, caller)
     full = len(rows) == query.limit
-    cursor = encode_cursor(item_crud.sort_value(rows[-1], query), rows[-1]["id"]) if full else None
+    cursor = cursors.encode(rows[-1][query.sort.column], rows[-1]["id"]) if full else None
     return Page(ItemRead, rows, cursor)
 
 
@@ -62,11 +65,13 @@ async def create(unit: UnitOfWork, *, caller: Caller, data: ItemCreate, key: str
 
 
 async def change(
-    unit: UnitOfWork, *, caller: Caller, item_id: uuid.UUID, data: ItemUpdate, if_match: str | None, store: Store
+    unit: UnitOfWork, *, caller: Caller, item_id: uuid.UUID, data: ItemUpdate, versions: Versions, store: Store
 ) -> ItemRead:
-    """Change an item that is still as the caller saw it."""
-    item = await _for_change(unit, caller, item_id, if_match)
-    values = data.model_dump(exclude_unset=True, exclude_none=True)
+    """Change an item that still has one of these versions. Nothing to change is no new version."""
+    item = await _for_change(unit, caller, item_id, versions)
+    values = data.changes()
+    if not values:
+        return ItemRead.model_validate(item)
     row = await item_crud.change(unit.session, item_id, version=item.version, values=values)
     if row is None:
         raise Problem(412, CHANGED)
@@ -74,20 +79,20 @@ async def change(
     return _model(row)
 
 
-async def delete(unit: UnitOfWork, *, caller: Caller, item_id: uuid.UUID, if_match: str | None, store: Store) -> None:
-    """Delete an item that is still as the caller saw it."""
-    item = await _for_change(unit, caller, item_id, if_match)
+async def delete(unit: UnitOfWork, *, caller: Caller, item_id: uuid.UUID, versions: Versions, store: Store) -> None:
+    """Delete an item that still has one of these versions."""
+    item = await _for_change(unit, caller, item_id, versions)
     if not await item_crud.remove(unit.session, item_id, version=item.version):
         raise Problem(412, CHANGED)
     unit.after_commit(lambda: invalidate(store, private_group(item.owner_id)))
 
 
-async def _for_change(unit: UnitOfWork, caller: Caller, item_id: uuid.UUID, if_match: str | None) -> Item:
+async def _for_change(unit: UnitOfWork, caller: Caller, item_id: uuid.UUID, versions: Versions) -> Item:
     user = await standing(unit, caller)
     item = await unit.session.get(Item, item_id)
     if item is None or (item.owner_id != user.id and not user.is_admin):
         raise Problem(404, MISSING)
-    if if_match is not None and not matches(if_match, f'"{item.version}"'):
+    if versions is not None and item.version not in versions:
         raise Problem(412, CHANGED)
     unit.session.expunge(item)  # the statement changes the row; what was read must not be written back
     return item
@@ -111,14 +116,3 @@ async def _check_standing(database: Database, caller: Caller) -> None:
 
 def _model(row: RowMapping) -> ItemRead:
     return ItemRead.model_validate(dict(row))
-
-
-def _after(query: ItemQuery) -> tuple[Any, uuid.UUID] | None:
-    if query.cursor is None:
-        return None
-    value, item_id = decode_cursor(query.cursor, 2)
-    try:
-        at: Any = datetime.fromisoformat(value) if query.sort.column == "created_at" else value
-        return at, uuid.UUID(item_id)
-    except ValueError:
-        raise Problem(422, "The cursor is not one that this API gave.") from None

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
@@ -15,8 +14,9 @@ from app.core.store import Store, StoreUnavailableError
 from app.crud import tokens as token_crud
 from app.crud import users as user_crud
 from app.models import User
-from app.schemas.page import Page, decode_cursor, encode_cursor
+from app.schemas.page import Page
 from app.schemas.user import UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
+from app.services import cursor as cursors
 from app.services.auth import not_authenticated
 
 TAKEN = "There is an account with this address already."
@@ -37,13 +37,17 @@ async def register(unit: UnitOfWork, *, data: UserCreate, passwords: Passwords, 
 
 async def public_page(database: Database, *, limit: int, cursor: str | None) -> Page:
     """Public profiles of active accounts."""
-    rows = await user_crud.page(database.reader, private=False, limit=limit, after=_after(cursor))
+    rows = await user_crud.page(
+        database.reader, private=False, limit=limit, after=cursors.decode(cursor, cursors.moment)
+    )
     return Page(UserPublic, rows, _cursor(rows, limit))
 
 
 async def private_page(database: Database, *, limit: int, cursor: str | None) -> Page:
     """All accounts, for an admin."""
-    rows = await user_crud.page(database.reader, private=True, limit=limit, after=_after(cursor))
+    rows = await user_crud.page(
+        database.reader, private=True, limit=limit, after=cursors.decode(cursor, cursors.moment)
+    )
     return Page(UserPrivate, rows, _cursor(rows, limit))
 
 
@@ -58,7 +62,7 @@ async def current(database: Database, *, caller: Caller) -> UserPrivate:
 async def change_me(unit: UnitOfWork, *, caller: Caller, data: UserUpdate, store: Store) -> UserPrivate:
     """Change address or name."""
     user = await _lock_standing(unit, caller)
-    for key, value in data.model_dump(exclude_unset=True, exclude_none=True).items():
+    for key, value in data.changes().items():
         setattr(user, key, value)
     await _flush(unit)
     _forget(unit, store, private_group(user.id), public_group("users"))
@@ -103,7 +107,7 @@ async def administrate(
 ) -> UserPrivate:
     """What an admin changes about an account; its logins end."""
     user = await _lock_for_admin(unit, caller, user_id)
-    changes = data.model_dump(exclude_unset=True, exclude_none=True)
+    changes = data.changes()
     for key, value in changes.items():
         setattr(user, key, value)
     if changes:
@@ -178,17 +182,7 @@ async def invalidate(store: Store, *groups: str) -> None:
         return
 
 
-def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
-    if cursor is None:
-        return None
-    created, user_id = decode_cursor(cursor, 2)
-    try:
-        return datetime.fromisoformat(created), uuid.UUID(user_id)
-    except ValueError:
-        raise Problem(422, "The cursor is not one that this API gave.") from None
-
-
 def _cursor(rows: Sequence[RowMapping], limit: int) -> str | None:
     if len(rows) < limit:
         return None
-    return encode_cursor(rows[-1]["created_at"].isoformat(), rows[-1]["id"])
+    return cursors.encode(rows[-1]["created_at"], rows[-1]["id"])

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Query, Request, Response
 
 from app.api.cache import cached
 from app.api.deps import DatabaseDep, StoreDep, UncheckedCaller, UnitDep
+from app.api.etags import ExpectedVersions, etag_of
 from app.api.limiter import ORDINARY
 from app.api.responses import errors
 from app.api.router import Router
@@ -14,7 +15,6 @@ from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services import items
 
 router = Router(prefix="/items", tags=["items"], dependencies=[Depends(ORDINARY)])
-IfMatch = Annotated[str | None, Header(max_length=1000, description="Refuse if the item's ETag is another by now")]
 Key = Annotated[
     str | None, Header(min_length=1, max_length=128, pattern=r"^[!-~]+$", description="Makes a repeat harmless")
 ]
@@ -40,7 +40,7 @@ async def create_item(
 ) -> ItemRead:
     """Create an item. With an Idempotency-Key the same request again gets the same answer and makes nothing."""
     made = await items.create(unit, caller=caller, data=data, key=idempotency_key, store=store)
-    response.headers["etag"] = made.etag
+    response.headers["etag"] = etag_of(made.version)
     return made
 
 
@@ -59,17 +59,17 @@ async def change_item(
     caller: UncheckedCaller,
     unit: UnitDep,
     store: StoreDep,
-    if_match: IfMatch = None,
+    versions: ExpectedVersions,
 ) -> ItemRead:
     """Change an item; with If-Match, only if it is still the one that you read."""
-    changed = await items.change(unit, caller=caller, item_id=item_id, data=data, if_match=if_match, store=store)
-    response.headers["etag"] = changed.etag
+    changed = await items.change(unit, caller=caller, item_id=item_id, data=data, versions=versions, store=store)
+    response.headers["etag"] = etag_of(changed.version)
     return changed
 
 
 @router.delete("/{item_id}", operation_id="deleteItem", status_code=204, responses=errors(401, 404, 412))
 async def delete_item(
-    item_id: uuid.UUID, caller: UncheckedCaller, unit: UnitDep, store: StoreDep, if_match: IfMatch = None
+    item_id: uuid.UUID, caller: UncheckedCaller, unit: UnitDep, store: StoreDep, versions: ExpectedVersions
 ) -> None:
     """Delete an item; with If-Match, only if it is still the one that you read."""
-    await items.delete(unit, caller=caller, item_id=item_id, if_match=if_match, store=store)
+    await items.delete(unit, caller=caller, item_id=item_id, versions=versions, store=store)
