@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.include_router(health.router)
     for router in v1.ROUTERS:
-        app.include_router(router, prefix=v1.PREFIX)
+        app.include_router(router)
     install_error_handlers(app)
     if settings.cors_origins:
         app.add_middleware(

@@ -1,86 +1,87 @@
 """Response caching at the endpoint: `@cached(...)` below the route's decorator.
 
-An entry's key holds all that the answer depends on: the route, its path and query, and for private answers the
-caller and the version of their token. Everything that is private to one caller is one group: any change to what
-they own drops it at once, and ends a computation of the old answer that is under way.
+An entry's key holds all that the answer depends on: path and query, and for private answers the caller and the version
+of their token. Everything that is private to one caller is one group: any change to what they own drops it at once, and
+ends a computation of the old answer that is under way.
 """
 
 import asyncio
 import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
-from pydantic import BaseModel
+from fastapi import Depends, Request, Response
 
-from app.api.etags import etag_of, none_match
+from app.api.answers import Answer, render
+from app.api.caller import optional_caller
 from app.core import metrics
 from app.core.notes import notes_of
 from app.core.security import Caller
-from app.core.store import CacheKey, Lease, Store, StoreUnavailableError
+from app.core.store import CacheKey, Lease, Store, StoreUnavailableError, private_group, public_group
 from app.resources import resources_of
 
 log = logging.getLogger("app.cache")
 WAIT_SECONDS = 0.02  # between looks at an answer that another request is computing
 WAITS = 25
-PUBLIC = "public"
 Endpoint = Callable[..., Awaitable[Any]]
+OWN = {"cached_request": Request, "cached_caller": Annotated[Caller | None, Depends(optional_caller)]}
+"""What FastAPI gives to the cache itself, beside what the endpoint asks for."""
 
 
-def private_group(user_id: object) -> str:
-    """The group of everything that was answered to one user."""
-    return f"user:{user_id}"
-
-
-def public_group(name: str) -> str:
-    """The group of answers that are the same for everybody."""
-    return f"{PUBLIC}:{name}"
-
-
-def cache_key(request: Request, caller: Caller | None, group: str | None) -> CacheKey | None:
-    """The key of this request's answer; None for one that is not cached: admins see what others own."""
-    asked = f"{request.scope['path']}?{request.scope['query_string'].decode()}"
-    if group is not None:
-        return CacheKey(public_group(group), asked)
-    if caller is None or caller.is_admin:
-        return None
-    return CacheKey(private_group(caller.user_id), f"{caller.token_version}:{asked}")
-
-
-def cached(group: str | None = None) -> Callable[[Endpoint], Endpoint]:
+def cached(group: str | None = None) -> Callable[[Endpoint], "CachedEndpoint"]:
     """Cache an endpoint's answer, for everybody under `group`, else for the caller alone.
 
-    The endpoint takes `request`, and `caller` when the answer is private; it returns a model (with an `etag`, if
-    reads of it are conditional). A miss is computed once: others wait for it. Without the store: just the endpoint.
+    The endpoint returns a model or a page. A miss is computed once: others wait for it. Without the store: just the
+    endpoint. An answer is never older than CACHE_TTL, whatever could not be invalidated.
     """
+    return lambda endpoint: CachedEndpoint(endpoint, group)
 
-    def decorate(endpoint: Endpoint) -> Endpoint:
-        @functools.wraps(endpoint)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            request: Request = kwargs["request"]
-            key = cache_key(request, kwargs.get("caller"), group)
-            ttl = resources_of(request).settings.answers_kept
-            if key is None or ttl == 0:
-                metrics.CACHE.labels("bypass").inc()
-                return answer(request, pack(await endpoint(*args, **kwargs)))
-            store: Store = resources_of(request).store
-            try:
-                found = await _look_up(request, store, key)
-            except StoreUnavailableError:
-                metrics.CACHE.labels("unavailable").inc()
-                return answer(request, pack(await endpoint(*args, **kwargs)))
-            if isinstance(found, bytes):
-                metrics.CACHE.labels("hit").inc()
-                return answer(request, found)
-            metrics.CACHE.labels("miss").inc()
-            return answer(request, await _compute(store, key, found, ttl, lambda: endpoint(*args, **kwargs)))
 
-        wrapper.__cache_group__ = group  # type: ignore[attr-defined]  # read by the rate limiter: one trip for both
-        wrapper.__is_cached__ = True  # type: ignore[attr-defined]
-        return wrapper
+class CachedEndpoint:
+    """An endpoint whose answers are cached. The rate limiter asks it for the key: one trip to Redis does for both."""
 
-    return decorate
+    def __init__(self, endpoint: Endpoint, group: str | None) -> None:
+        functools.update_wrapper(self, endpoint)
+        self._endpoint, self._group = endpoint, group
+        parameters = list(inspect.signature(endpoint).parameters.values())
+        parameters += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=OWN[name]) for name in OWN]
+        self.__signature__ = inspect.Signature(parameters)
+
+    def key(self, request: Request, caller: Caller | None) -> CacheKey | None:
+        """The key of this request's answer; None for one that is not cached: admins see what others own."""
+        asked = f"{request.scope['path']}?{request.scope['query_string'].decode('latin-1')}"
+        if self._group is not None:
+            return CacheKey(public_group(self._group), asked)
+        if caller is None or caller.is_admin:
+            return None
+        return CacheKey(private_group(caller.user_id), f"{caller.token_version}:{asked}")
+
+    async def __call__(
+        self, *, cached_request: Request, cached_caller: Caller | None = None, **arguments: Any
+    ) -> Response:
+        """The answer, from the store or from the endpoint."""
+        request, key = cached_request, self.key(cached_request, cached_caller)
+
+        async def compute() -> Answer:
+            return render(request, await self._endpoint(**arguments))
+
+        kept, store = resources_of(request).settings.answers_kept, resources_of(request).store
+        if key is None or kept == 0:
+            return _counted("bypass", await compute()).response(request)
+        try:
+            found = await _look_up(request, store, key)
+        except StoreUnavailableError:
+            return _counted("unavailable", await compute()).response(request)
+        if isinstance(found, bytes):
+            return _counted("hit", Answer.unpack(found)).response(request)
+        return _counted("miss", await _compute(store, key, found, kept, compute)).response(request)
+
+
+def _counted(result: str, answer: Answer) -> Answer:
+    metrics.CACHE.labels(result).inc()
+    return answer
 
 
 async def _look_up(request: Request, store: Store, key: CacheKey) -> bytes | Lease | None:
@@ -96,17 +97,17 @@ async def _look_up(request: Request, store: Store, key: CacheKey) -> bytes | Lea
 
 
 async def _compute(
-    store: Store, key: CacheKey, lease: Lease | None, ttl: int, endpoint: Callable[[], Awaitable[Any]]
-) -> bytes:
+    store: Store, key: CacheKey, lease: Lease | None, kept: int, compute: Callable[[], Awaitable[Answer]]
+) -> Answer:
     try:
-        packed = pack(await endpoint())
+        answer = await compute()
     except BaseException:
         if lease is not None:
             await _quietly(store.release(key, lease))
         raise
     if lease is not None:
-        await _quietly(store.fill(key, lease, packed, ttl))
-    return packed
+        await _quietly(store.fill(key, lease, answer.pack(), kept))
+    return answer
 
 
 async def _quietly(work: Awaitable[None]) -> None:
@@ -114,29 +115,3 @@ async def _quietly(work: Awaitable[None]) -> None:
         await work
     except StoreUnavailableError:
         log.warning("cache not written")
-
-
-def pack(model: Any) -> bytes:
-    """An answer as bytes: its entity tag, a tab, the next page's cursor, a line feed, its JSON."""
-    if isinstance(model, Response):
-        raise TypeError("a cached endpoint returns a model")
-    body = model.model_dump_json() if isinstance(model, BaseModel) else model.json
-    version = getattr(model, "version", None)
-    etag = "" if version is None else etag_of(version)
-    return f"{etag}\t{getattr(model, 'cursor', None) or ''}\n{body}".encode()
-
-
-def answer(request: Request, packed: bytes) -> Response:
-    """The response of a packed answer; 304 when the caller has it already."""
-    about, _, body = packed.partition(b"\n")
-    etag, _, cursor = about.decode().partition("\t")
-    headers = {"cache-control": "private, no-cache"}
-    if etag:
-        headers["etag"] = etag
-    if etag and none_match(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    if cursor:
-        url = request.url.include_query_params(cursor=cursor)
-        # Relative: behind a load balancer this process does not know what its address is.
-        headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return Response(body, media_type="application/json", headers=headers)

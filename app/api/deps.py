@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
-from app.api.limiter import optional_caller
+from app.api.caller import optional_caller
+from app.api.router import V1
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.logging import request_context
@@ -20,7 +21,7 @@ from app.schemas.user import UserPrivate
 from app.services import users
 from app.services.auth import not_authenticated
 
-oauth2 = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
+oauth2 = OAuth2PasswordBearer(tokenUrl=f"{V1}/auth/token", auto_error=False)
 
 
 async def get_settings(request: Request) -> Settings:
@@ -104,3 +105,7 @@ PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
 TokensDep = Annotated[Tokens, Depends(get_tokens)]
 JobsDep = Annotated[JobSender, Depends(get_jobs)]
 FilesDep = Annotated[Files, Depends(get_files)]
+# What lists take.
+Limit = Annotated[int, Query(ge=1, le=100)]
+Count = Annotated[bool, Query(description="Say in `X-Total-Count` how many there are on all pages")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="From the previous page's `Link` header")]

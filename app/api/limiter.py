@@ -11,7 +11,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.api.cache import cache_key
+from app.api.cache import CachedEndpoint
+from app.api.caller import optional_caller
 from app.core import metrics
 from app.core.errors import Problem
 from app.core.notes import notes_of
@@ -19,12 +20,6 @@ from app.core.security import Caller
 from app.core.settings import Settings
 from app.core.store import CacheKey, Window
 from app.resources import resources_of
-
-
-async def optional_caller(request: Request) -> Caller | None:
-    """Who the request's token speaks for, without asking for one. The signature alone is looked at."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return resources_of(request).tokens.read(token) if scheme.lower() == "bearer" and token else None
 
 
 class RateLimit:
@@ -45,9 +40,7 @@ class RateLimit:
     def _answer(self, request: Request, caller: Caller | None) -> CacheKey | None:
         """The cached answer to fetch on the same trip, if this endpoint's answers are cached."""
         endpoint = getattr(request.scope.get("route"), "endpoint", None)
-        if self is not ORDINARY or not getattr(endpoint, "__is_cached__", False):
-            return None
-        return cache_key(request, caller, getattr(endpoint, "__cache_group__", None))
+        return endpoint.key(request, caller) if self is ORDINARY and isinstance(endpoint, CachedEndpoint) else None
 
 
 ORDINARY = RateLimit("any", lambda settings: settings.rate_limit_per_minute)

@@ -34,6 +34,16 @@ class CacheKey(NamedTuple):
     entry: str
 
 
+def private_group(user_id: object) -> str:
+    """The group of everything that was answered to one user."""
+    return f"user:{user_id}"
+
+
+def public_group(name: str) -> str:
+    """The group of answers that are the same for everybody."""
+    return f"public:{name}"
+
+
 class Lease(NamedTuple):
     """The right to compute one answer. `generation` tells whether the group was invalidated meanwhile."""
 

@@ -27,6 +27,16 @@ async def of_caller(session: AsyncSession, export_id: uuid.UUID, caller: Caller)
     )
 
 
+async def page(
+    reader: Reader, owner: uuid.UUID, *, after: tuple[datetime, uuid.UUID] | None, limit: int
+) -> Sequence[RowMapping]:
+    """A page of an owner's exports, the newest first."""
+    statement = select(Export.__table__).where(Export.owner_id == owner).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(Export.created_at, Export.id) < after)
+    return await reader.rows(statement.order_by(Export.created_at.desc(), Export.id.desc()))
+
+
 async def newest(session: AsyncSession, owner: uuid.UUID, *, since: datetime, limit: int) -> Sequence[datetime]:
     """When the owner asked for their last ones, the newest first."""
     mine = (Export.owner_id == owner) & (Export.created_at > since)

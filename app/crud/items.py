@@ -4,14 +4,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import RowMapping, Select, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Reader
 from app.core.security import Caller
-from app.models import Item, User
+from app.models import Item, ItemStatus, User
 from app.models.base import utc_now
-from app.schemas.item import ItemQuery
 
 # The caller's account stands and the token is of its present version.
 _STANDING = (User.id == bindparam("caller")) & (User.token_version == bindparam("version")) & User.is_active.is_(True)
@@ -35,29 +34,44 @@ async def read(reader: Reader, item_id: uuid.UUID, caller: Caller) -> RowMapping
 
 
 async def page(
-    reader: Reader, caller: Caller, query: ItemQuery, after: tuple[Any, uuid.UUID] | None
+    reader: Reader,
+    caller: Caller,
+    *,
+    status: ItemStatus | None,
+    search: str | None,
+    sort: str,
+    descending: bool,
+    after: tuple[Any, uuid.UUID] | None,
+    limit: int,
 ) -> Sequence[RowMapping]:
-    """A page of the caller's items, or of all for an admin."""
-    return await reader.rows(_page(caller, query, after), _who(caller))
+    """A page of the caller's items, or of all for an admin, sorted by a column."""
+    statement: Select[Any] = _visible(select(*_COLUMNS), caller, status, search).limit(limit)
+    column: Any = getattr(Item, sort)
+    if after is not None:
+        here = tuple_(column, Item.id)
+        statement = statement.where(here < after if descending else here > after)
+    order = (column.desc(), Item.id.desc()) if descending else (column, Item.id)
+    return await reader.rows(statement.order_by(*order), _who(caller))
 
 
-def _page(caller: Caller, query: ItemQuery, after: tuple[Any, uuid.UUID] | None) -> Select[Any]:
-    statement: Select[Any] = select(*_COLUMNS).limit(query.limit)
+async def count(reader: Reader, caller: Caller, *, status: ItemStatus | None, search: str | None) -> int:
+    """How many such items there are on all pages."""
+    row = await reader.row(_visible(select(func.count(Item.id).label("total")), caller, status, search), _who(caller))
+    return int(row["total"]) if row else 0
+
+
+def _visible(statement: Select[Any], caller: Caller, status: ItemStatus | None, search: str | None) -> Select[Any]:
+    """What the caller may see of what is asked for."""
     if caller.is_admin:
         statement = statement.where(select(User.id).where(_STANDING, User.is_admin.is_(True)).exists())
     else:
         statement = statement.where(Item.owner_id == select(User.id).where(_STANDING).scalar_subquery())
-    if query.status is not None:
-        statement = statement.where(Item.status == query.status)
-    if query.search is not None:
-        pattern = query.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if status is not None:
+        statement = statement.where(Item.status == status)
+    if search is not None:
+        pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         statement = statement.where(Item.title.ilike(f"%{pattern}%", escape="\\"))
-    column: Any = getattr(Item, query.sort.column)
-    if after is not None:
-        here = tuple_(column, Item.id)
-        statement = statement.where(here < after if query.sort.descending else here > after)
-    order = (column.desc(), Item.id.desc()) if query.sort.descending else (column, Item.id)
-    return statement.order_by(*order)
+    return statement
 
 
 async def change(

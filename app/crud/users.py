@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, select, tuple_
+from sqlalchemy import RowMapping, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Reader
@@ -21,6 +21,11 @@ async def credentials(
     """What it takes to check a password: `id`, `password_hash`, `token_version`. By address, or by identifier."""
     found = User.email == email if user_id is None else User.id == user_id
     return await reader.row(select(User.id, User.password_hash, User.token_version).where(found))
+
+
+async def by_email(session: AsyncSession, email: str) -> User | None:
+    """The account with this address."""
+    return await session.scalar(select(User).where(User.email == email))
 
 
 async def get(session: AsyncSession, user_id: uuid.UUID) -> User | None:
@@ -72,3 +77,10 @@ async def page(
     if after is not None:
         statement = statement.where(tuple_(User.created_at, User.id) > after)
     return await reader.rows(statement)
+
+
+async def count(reader: Reader, *, private: bool) -> int:
+    """How many accounts there are on all pages."""
+    statement = select(func.count(User.id).label("total"))
+    row = await reader.row(statement if private else statement.where(User.is_active.is_(True)))
+    return int(row["total"]) if row else 0

@@ -73,3 +73,4 @@ class ItemQuery(Input):
     sort: ItemSort = ItemSort.NEWEST
     limit: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, max_length=1000, description="From the previous page's `Link` header")
+    count: bool = Field(False, description="Say in `X-Total-Count` how many there are on all pages")

@@ -16,6 +16,8 @@ from app.jobs.sender import JobSender
 from app.models import Export, ExportStatus
 from app.models.base import utc_now
 from app.schemas.export import ExportRead
+from app.schemas.page import Page
+from app.services import cursor as cursors
 from app.services.users import standing
 
 log = logging.getLogger("app.exports")
@@ -37,6 +39,14 @@ async def start(unit: UnitOfWork, *, caller: Caller, per_hour: int, jobs: JobSen
     await unit.session.flush()
     unit.after_commit(lambda: jobs.send(export_job, export.id))
     return ExportRead.model_validate(export)
+
+
+async def page(database: Database, *, owner: uuid.UUID, limit: int, cursor: str | None) -> Page:
+    """A page of the owner's exports, the newest first."""
+    after = cursors.decode(cursor, cursors.moment)
+    rows = await export_crud.page(database.reader, owner, after=after, limit=limit)
+    full = len(rows) == limit
+    return Page(ExportRead, rows, cursors.encode(rows[-1]["created_at"], rows[-1]["id"]) if full else None)
 
 
 async def read(unit: UnitOfWork, *, caller: Caller, export_id: uuid.UUID) -> ExportRead:

@@ -6,11 +6,10 @@ from collections.abc import Collection
 
 from sqlalchemy import RowMapping
 
-from app.api.cache import private_group
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller
-from app.core.store import Store
+from app.core.store import Store, private_group
 from app.crud import idempotency as idempotency_crud
 from app.crud import items as item_crud
 from app.crud import users as user_crud
@@ -38,13 +37,23 @@ async def read(database: Database, *, caller: Caller, item_id: uuid.UUID) -> Ite
 
 async def page(database: Database, *, caller: Caller, query: ItemQuery) -> Page:
     """A page of items."""
-    after = cursors.decode(query.cursor, cursors.moment if query.sort.column == "created_at" else str)
-    rows = await item_crud.page(database.reader, caller, query, after)
+    sort, reader = query.sort, database.reader
+    rows = await item_crud.page(
+        reader,
+        caller,
+        status=query.status,
+        search=query.search,
+        sort=sort.column,
+        descending=sort.descending,
+        after=cursors.decode(query.cursor, cursors.moment if sort.column == "created_at" else str),
+        limit=query.limit,
+    )
     if not rows:
         await _check_standing(database, caller)
     full = len(rows) == query.limit
-    cursor = cursors.encode(rows[-1][query.sort.column], rows[-1]["id"]) if full else None
-    return Page(ItemRead, rows, cursor)
+    cursor = cursors.encode(rows[-1][sort.column], rows[-1]["id"]) if full else None
+    total = await item_crud.count(reader, caller, status=query.status, search=query.search) if query.count else None
+    return Page(ItemRead, rows, cursor, total)
 
 
 async def create(unit: UnitOfWork, *, caller: Caller, data: ItemCreate, key: str | None, store: Store) -> ItemRead:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from app.api.cache import private_group, public_group
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller, Passwords
-from app.core.store import Store, StoreUnavailableError
+from app.core.store import Store, StoreUnavailableError, private_group, public_group
 from app.crud import tokens as token_crud
 from app.crud import users as user_crud
 from app.models import User
@@ -35,20 +34,20 @@ async def register(unit: UnitOfWork, *, data: UserCreate, passwords: Passwords, 
     return UserPrivate.model_validate(user)
 
 
-async def public_page(database: Database, *, limit: int, cursor: str | None) -> Page:
+async def public_page(database: Database, *, limit: int, cursor: str | None, count: bool) -> Page:
     """Public profiles of active accounts."""
-    rows = await user_crud.page(
-        database.reader, private=False, limit=limit, after=cursors.decode(cursor, cursors.moment)
-    )
-    return Page(UserPublic, rows, _cursor(rows, limit))
+    after = cursors.decode(cursor, cursors.moment)
+    rows = await user_crud.page(database.reader, private=False, limit=limit, after=after)
+    total = await user_crud.count(database.reader, private=False) if count else None
+    return Page(UserPublic, rows, _cursor(rows, limit), total)
 
 
-async def private_page(database: Database, *, limit: int, cursor: str | None) -> Page:
+async def private_page(database: Database, *, limit: int, cursor: str | None, count: bool) -> Page:
     """All accounts, for an admin."""
-    rows = await user_crud.page(
-        database.reader, private=True, limit=limit, after=cursors.decode(cursor, cursors.moment)
-    )
-    return Page(UserPrivate, rows, _cursor(rows, limit))
+    after = cursors.decode(cursor, cursors.moment)
+    rows = await user_crud.page(database.reader, private=True, limit=limit, after=after)
+    total = await user_crud.count(database.reader, private=True) if count else None
+    return Page(UserPrivate, rows, _cursor(rows, limit), total)
 
 
 async def current(database: Database, *, caller: Caller) -> UserPrivate:

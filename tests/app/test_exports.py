@@ -48,6 +48,17 @@ async def test_an_export_holds_all_items_and_harmless_cells(user: User) -> None:
     assert "'=cmd" in file.text
 
 
+async def test_ones_exports_are_listed_the_newest_first(user: User, other: User) -> None:
+    paths = [await start(user) for _ in range(3)]
+    await start(other)
+    seen, path = [], "/items/exports?limit=2"
+    while path:
+        answer = await user.get(path)
+        seen += [f"/items/exports/{found['id']}" for found in answer.json()]
+        path = answer.links.get("next", {}).get("url", "").removeprefix("/api/v1")
+    assert seen == paths[::-1]
+
+
 async def test_only_the_owner_sees_an_export(user: User, other: User) -> None:
     path = await start(user)
     await done(user, path)

@@ -66,6 +66,19 @@ async def test_every_order_pages_through_everything_once(user: User, sort: str) 
     assert values == sorted(values, reverse=sort.startswith("-"))
 
 
+async def test_the_total_of_all_pages_is_said_when_it_is_asked_for(user: User, other: User) -> None:
+    for number in range(5):
+        await user.item(f"Tower {number}", status="active" if number else "draft")
+    await other.item("Tower of somebody else")
+    answer = await user.get("/items/?limit=2&count=true&status=active&search=tower")
+    assert (len(answer.json()), answer.headers["x-total-count"]) == (2, "4")
+    again = await user.get("/items/?limit=2&count=true&status=active&search=tower")
+    assert again.headers["x-total-count"] == "4", "from the cache as well"
+    assert again.headers["link"] == answer.headers["link"]
+    assert "x-total-count" not in (await user.get("/items/?limit=2")).headers
+    assert int((await user.get("/users/?limit=1&count=true")).headers["x-total-count"]) >= 2
+
+
 async def test_search_and_filter(user: User) -> None:
     await user.item("Red lighthouse", status="active")
     await user.item("Blue LIGHTHOUSE")

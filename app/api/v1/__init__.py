@@ -2,5 +2,4 @@
 
 from app.api.v1 import auth, exports, items, users
 
-PREFIX = "/api/v1"
 ROUTERS = [exports.router, items.router, users.router, auth.router]

@@ -8,11 +8,11 @@ from fastapi.security import OAuth2PasswordRequestForm
 from app.api.deps import DatabaseDep, PasswordsDep, SettingsDep, TokensDep, UnitDep
 from app.api.limiter import LOGIN, ORDINARY
 from app.api.responses import errors
-from app.api.router import Router
+from app.api.router import V1, Router
 from app.schemas.auth import RefreshRequest, TokenPair
 from app.services import auth
 
-router = Router(prefix="/auth", tags=["auth"])
+router = Router(prefix=f"{V1}/auth", tags=["auth"])
 
 
 @router.post("/token", operation_id="login", responses=errors(401), dependencies=[Depends(LOGIN)])

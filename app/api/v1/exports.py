@@ -6,14 +6,25 @@ from typing import Any
 from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.api.deps import DatabaseDep, FilesDep, JobsDep, SettingsDep, UncheckedCaller, UnitDep
+from app.api.answers import render
+from app.api.deps import (
+    CurrentUser,
+    Cursor,
+    DatabaseDep,
+    FilesDep,
+    JobsDep,
+    Limit,
+    SettingsDep,
+    UncheckedCaller,
+    UnitDep,
+)
 from app.api.limiter import ORDINARY
 from app.api.responses import errors
-from app.api.router import Router
+from app.api.router import V1, Router
 from app.schemas.export import ExportRead
 from app.services import exports
 
-router = Router(prefix="/items/exports", tags=["exports"], dependencies=[Depends(ORDINARY)])
+router = Router(prefix=f"{V1}/items/exports", tags=["exports"], dependencies=[Depends(ORDINARY)])
 CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The items"}
 }
@@ -27,6 +38,15 @@ async def start_export(
     export = await exports.start(unit, caller=caller, per_hour=settings.exports_per_hour, jobs=jobs)
     response.headers["location"] = request.url_for("read_export", export_id=export.id).path
     return export
+
+
+@router.get("", operation_id="listExports", response_model=list[ExportRead], responses=errors(401))
+async def list_exports(
+    request: Request, user: CurrentUser, database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None
+) -> Any:
+    """Your exports, the newest first. The next page is in the `Link` header."""
+    found = await exports.page(database, owner=user.id, limit=limit, cursor=cursor)
+    return render(request, found).response(request)
 
 
 @router.get("/{export_id}", operation_id="readExport", responses=errors(401, 404))

@@ -3,18 +3,18 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Response
 
 from app.api.cache import cached
 from app.api.deps import DatabaseDep, StoreDep, UncheckedCaller, UnitDep
 from app.api.etags import ExpectedVersions, etag_of
 from app.api.limiter import ORDINARY
 from app.api.responses import errors
-from app.api.router import Router
+from app.api.router import V1, Router
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.services import items
 
-router = Router(prefix="/items", tags=["items"], dependencies=[Depends(ORDINARY)])
+router = Router(prefix=f"{V1}/items", tags=["items"], dependencies=[Depends(ORDINARY)])
 Key = Annotated[
     str | None, Header(min_length=1, max_length=128, pattern=r"^[!-~]+$", description="Makes a repeat harmless")
 ]
@@ -22,9 +22,7 @@ Key = Annotated[
 
 @router.get("/", operation_id="listItems", response_model=list[ItemRead], responses=errors(401))
 @cached()
-async def list_items(
-    request: Request, caller: UncheckedCaller, database: DatabaseDep, query: Annotated[ItemQuery, Query()]
-) -> Any:
+async def list_items(caller: UncheckedCaller, database: DatabaseDep, query: Annotated[ItemQuery, Query()]) -> Any:
     """Your items; all items for admins. The next page is in the `Link` header."""
     return await items.page(database, caller=caller, query=query)
 
@@ -46,7 +44,7 @@ async def create_item(
 
 @router.get("/{item_id}", operation_id="readItem", response_model=ItemRead, responses=errors(304, 401, 404))
 @cached()
-async def read_item(request: Request, item_id: uuid.UUID, caller: UncheckedCaller, database: DatabaseDep) -> Any:
+async def read_item(item_id: uuid.UUID, caller: UncheckedCaller, database: DatabaseDep) -> Any:
     """One item, with its ETag."""
     return await items.read(database, caller=caller, item_id=item_id)
 

@@ -1,15 +1,19 @@
 """Accounts."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
-from app.api.cache import answer, cached, pack
+from app.api.answers import render
+from app.api.cache import cached
 from app.api.deps import (
+    Count,
     CurrentAdmin,
     CurrentUser,
+    Cursor,
     DatabaseDep,
+    Limit,
     PasswordsDep,
     StoreDep,
     UncheckedCaller,
@@ -17,20 +21,18 @@ from app.api.deps import (
 )
 from app.api.limiter import ORDINARY, PASSWORD, REGISTRATION
 from app.api.responses import errors
-from app.api.router import Router
+from app.api.router import V1, Router
 from app.schemas.user import PasswordChange, UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
 from app.services import users
 
-router = Router(prefix="/users", tags=["users"], dependencies=[Depends(ORDINARY)])
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=1000, description="From the previous page's `Link` header")]
+router = Router(prefix=f"{V1}/users", tags=["users"], dependencies=[Depends(ORDINARY)])
 
 
 @router.get("/", operation_id="listUsers", response_model=list[UserPublic], responses=errors())
 @cached(group="users")
-async def list_users(request: Request, database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None) -> Any:
+async def list_users(database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None, count: Count = False) -> Any:
     """Public profiles of active users, the oldest first. The next page is in the `Link` header."""
-    return await users.public_page(database, limit=limit, cursor=cursor)
+    return await users.public_page(database, limit=limit, cursor=cursor, count=count)
 
 
 @router.post(
@@ -92,11 +94,17 @@ async def delete_me(caller: UncheckedCaller, unit: UnitDep, store: StoreDep) -> 
 
 @router.get("/all", operation_id="listAccounts", response_model=list[UserPrivate], responses=errors(401, 403))
 async def list_accounts(
-    request: Request, _: CurrentAdmin, database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None
+    request: Request,
+    _: CurrentAdmin,
+    database: DatabaseDep,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    count: Count = False,
 ) -> Any:
     """All accounts, for admins."""
-    page = await users.private_page(database, limit=limit, cursor=cursor)
-    return answer(request, pack(page))
+    return render(request, await users.private_page(database, limit=limit, cursor=cursor, count=count)).response(
+        request
+    )
 
 
 @router.patch("/{user_id}", operation_id="administrateUser", responses=errors(401, 403, 404, 409))

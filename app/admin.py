@@ -1,0 +1,78 @@
+"""`python -m app.admin create [ADDRESS]`: makes an admin, the first one above all.
+
+The password is asked for, or read from standard input where that is no terminal; it is never an argument, which every
+user of the machine could see. An account that has the address already becomes an admin's and keeps its password.
+"""
+
+import argparse
+import asyncio
+import getpass
+import sys
+
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from app.core.database import Database
+from app.core.logging import first_line
+from app.core.security import Passwords
+from app.core.settings import Settings, get_settings
+from app.core.text import normal_address
+from app.crud import users as user_crud
+from app.models import User
+from app.schemas.user import UserCreate
+
+
+async def create(settings: Settings, address: str) -> str:
+    """Make the account with this address an admin's, or a new one; what was done, in one sentence."""
+    database = Database(settings)
+    try:
+        async with database.unit() as unit:
+            known = await user_crud.by_email(unit.session, address)
+            if known is not None:
+                known.is_admin = known.is_active = True
+                known.token_version += 1  # tokens say whose they are
+                return f"{address} is an admin now, and logs in anew."
+        data = UserCreate.model_validate(
+            {"email": address, "display_name": address.split("@", maxsplit=1)[0], "password": _ask_password()}
+        )
+        passwords = Passwords()
+        hashed = await passwords.hash(data.password.get_secret_value())
+        passwords.close()
+        async with database.unit() as unit:
+            made = User(email=data.email, display_name=data.display_name, password_hash=hashed, is_admin=True)
+            unit.session.add(made)
+        return f"Made {address}, an admin."
+    finally:
+        await database.close()
+
+
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password, 12 characters or more: ")
+    if getpass.getpass("Once more: ") != password:
+        raise SystemExit("The two differ; nothing was made.")
+    return password
+
+
+def main() -> int:
+    """Read the arguments, do it, and say what was done."""
+    parser = argparse.ArgumentParser(prog="python -m app.admin", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    making = commands.add_parser("create", help="make an admin; asks for the password")
+    making.add_argument("address", nargs="?", help="the e-mail address; asked for when it is left out")
+    given = parser.parse_args().address
+    try:
+        print(asyncio.run(create(get_settings(), normal_address(given or input("E-mail address: ")))))  # noqa: T201
+    except ValidationError as error:
+        problem = error.errors()[0]
+        print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}; nothing was made.", file=sys.stderr)  # noqa: T201
+        return 1
+    except (ValueError, DBAPIError, OSError) as error:
+        print(f"{first_line(error)}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
