@@ -39,7 +39,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ser
 async def new_database(owner_url: str) -> str:
     """A fresh database of the server."""
     name = f"t{uuid.uuid4().hex}"
-    connection = await asyncpg.connect(owner_url)
+    while True:
+        try:
+            connection = await asyncpg.connect(owner_url)
+            break
+        except asyncpg.CannotConnectNowError:  # it listens already, and is still starting
+            await asyncio.sleep(0.1)
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     return owner_url.rsplit("/", 1)[0] + f"/{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -132,7 +133,7 @@ async def test_hashes_that_wait_for_one_another_hold_no_connection(
     api = await running.client(app)
     user = await register(api)
     pauses = [Pause(monkeypatch, Passwords, name, every=True) for name in ("verify", "hash")]
-    body = {"email": "new@example.com", "display_name": "New", "password": PASSWORD}
+    body = {"email": f"{uuid.uuid4().hex}@example.com", "display_name": "New", "password": PASSWORD}
     waiting = [
         asyncio.ensure_future(request)
         for request in (login(api, user.email), change_password(user), api.post("/api/v1/users/", json=body))
