@@ -23,7 +23,7 @@ class Smoke:
     url: str
     """With the path."""
     release: str | None = None
-    """None: the app does not say which release it is, so that only its status is looked at."""
+    """None: only the status is looked at. An app that does not say which release it is cannot be held to it."""
     patience: float = 30.0
     """Seconds: a load balancer may take some until all of it knows its targets."""
 
@@ -69,4 +69,7 @@ def _ask(asked: Smoke) -> tuple[str, str]:
         return "", f"{asked.url} answers {status}"
     if told == asked.release or asked.release in body:
         return "", f"{asked.url} answers {status} as release {asked.release}"
-    return f"answers {status} as {f'release {told}' if told else 'no release'}, and not as {asked.release}", ""
+    if told:
+        return f"answers {status} as release {told}, and not as {asked.release}", ""
+    hint = f"the header {HEADER} with the value of RELEASE would"
+    return "", f"{asked.url} answers {status}; it does not say which release it is ({hint})"

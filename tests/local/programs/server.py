@@ -15,6 +15,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/slow"):
             time.sleep(3)
         self.send_response(200 if ready else 503)
+        self.send_header("X-Release", os.environ.get("VERSION", "1"))
         self.end_headers()
         self.wfile.write(os.environ.get("VERSION", "1").encode())
 

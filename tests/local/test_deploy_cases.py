@@ -1,0 +1,125 @@
+"""Deploys under constant load, good and bad ones: none may lose a request, and none may be called what it is not.
+
+Each prints its figures (pytest -rP): requests, seconds to serving, complete or rolled back.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from infra.errors import SlipwayError
+from infra.release.client import Aws
+from infra.release.rollout import Service
+from infra.release.smoke import Smoke
+from infra.release.verify import verify
+from tests.local.conftest import until
+from tests.local.load import Load
+from tests.local.site import Site
+
+pytestmark = pytest.mark.e2e
+NOWHERE = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nowhere-AbCdEf"
+
+
+def deploy(site: Site, local: Aws, definition: str, said: list[str], release: str | None = None) -> None:
+    site.update(definition)
+    door = Smoke(f"http://{site.name}.alb.localhost:{site.port}/", release, patience=10)
+    verify(local, Service(site.cluster, "web", definition), said.append, front_door=door, again=False)
+
+
+def load(site: Site, rate: float, slow: int = 0) -> Load:
+    return Load(site.port, f"{site.name}.alb.localhost:{site.port}", rate, slow=slow)
+
+
+@pytest.mark.parametrize("rate", [50, 200])
+def test_a_good_version_loses_no_request_and_the_old_one_drains(site: Site, local: Aws, rate: int) -> None:
+    """It needs 6 s to start; clients keep their connections; a request of 3 s is always in flight."""
+    said: list[str] = []
+    site.serve(site.define(VERSION="one"), count=2, grace=30)
+    site.ended()
+    with load(site, rate, slow=rate) as asked:
+        time.sleep(3)
+        began = time.monotonic()
+        deploy(site, local, site.define(VERSION="two", READY_AFTER="6"), said, "two")
+        complete = time.monotonic() - began
+        time.sleep(3)
+    assert asked.failed() == []
+    assert asked.answers[-1].body == "two"
+    assert "healthy" not in site.states() or set(site.states()) == {"healthy"}
+    serving = asked.first("two") - (began - asked.began)
+    print(f"good at {rate}/s: {asked.summary()}; serving {serving:.1f} s, complete {complete:.1f} s")  # noqa: T201
+
+
+BAD: list[Any] = [
+    pytest.param({"program": "print('no port'); raise SystemExit(3)"}, ["web exited with 3", "no port"], id="at-once"),
+    pytest.param(
+        {"program": "import time; print('up'); time.sleep(3); raise SystemExit(4)"}, ["exited with 4"], id="after-3-s"
+    ),
+    pytest.param(
+        {"READY_AFTER": "9999"}, ["Task failed ELB health checks", "codes: [503]", "/health"], id="never-healthy"
+    ),
+    pytest.param(
+        {"secrets": [{"name": "KEY", "valueFrom": NOWHERE}]},
+        ["ResourceInitializationError", "can't find the specified secret"],
+        id="missing-secret",
+    ),
+    pytest.param({"program": "x = bytearray(900_000_000)"}, ["OutOfMemoryError", "exited with 137"], id="memory"),
+    pytest.param({"image": "localhost:1/nowhere:1"}, ["CannotPullContainerError"], id="image"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), BAD)
+def test_a_bad_version_is_rolled_back_without_a_lost_request_and_with_its_reason(
+    site: Site, local: Aws, change: dict[str, Any], told: list[str], request: pytest.FixtureRequest
+) -> None:
+    said: list[str] = []
+    site.serve(site.define(VERSION="one"), count=2)
+    site.ended()
+    with load(site, 50) as asked:
+        began = time.monotonic()
+        definition = site.define(**change)
+        with pytest.raises(SlipwayError) as failed:
+            deploy(site, local, definition, said)
+        rolled_back = time.monotonic() - began
+    assert asked.failed() == []
+    assert {answer.body for answer in asked.answers} == {"one"}
+    for words in ["rolled back", *told, f"Running now: 2 of {site.name}:1."]:
+        assert words in str(failed.value)
+    print(f"{request.node.callspec.id}: {asked.summary()}; rolled back {rolled_back:.1f} s")  # noqa: T201
+    with pytest.raises(SlipwayError, match="rolled back"):
+        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
+
+
+def test_a_first_deploy_that_fails_ends_within_a_minute_and_the_first_fix_works(site: Site, local: Aws) -> None:
+    said: list[str] = []
+    definition = site.define(program="print('no port'); raise SystemExit(3)")
+    began = time.monotonic()
+    site.serve(definition)
+    with pytest.raises(SlipwayError, match=r"(?s)exited with 3.*no port"):
+        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
+    took = time.monotonic() - began
+    assert site.history()[0]["status"] == "ROLLBACK_FAILED"
+    deploy(site, local, site.define(VERSION="fixed"), said, "fixed")
+    assert site.get() == (200, "fixed")
+    print(f"first deploy: over after {took:.1f} s")  # noqa: T201
+
+
+def test_a_version_that_gets_unhealthy_later_is_no_success_on_the_next_up(site: Site, local: Aws) -> None:
+    """Its rollout was a success, and ECS rolls nothing back any more: the next look says what became of it."""
+    said: list[str] = []
+    site.serve(site.define(VERSION="one"), grace=2)
+    site.ended()
+    definition = site.define(VERSION="two", UNREADY_AFTER="14")
+    deploy(site, local, definition, said, "two")
+
+    def told() -> str:
+        door = Smoke(f"http://{site.name}.alb.localhost:{site.port}/", "two", patience=0)
+        try:
+            verify(local, Service(site.cluster, "web", definition), said.append, front_door=door, again=False)
+        except SlipwayError as error:
+            return str(error)
+        return ""
+
+    assert "answers 503" in until(told, 60)
