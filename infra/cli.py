@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -154,6 +155,66 @@ def logs(
     from infra.local import logs as reader
 
     reader.show(what, lines=lines, follow=follow)
+
+
+StackName = Annotated[str, typer.Argument(help="A deployed stack: local, dev, staging, prod.")]
+
+
+@app.command()
+def migrate(stack: StackName) -> None:
+    """Run a stack's release step alone: migrations, as they were deployed last."""
+    from infra.release import commands
+
+    commands.migrate(_opened(stack), out.print)
+    out.print("The release step is done.")
+
+
+@app.command()
+def deployments(
+    stack: StackName,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many of each process.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """List a stack's last deployments, from ECS itself: when, what, how it ended and in how many seconds."""
+    from infra.release import commands
+
+    rows = commands.history(_opened(stack), limit)
+    if as_json:
+        sys.stdout.write(json.dumps([row.json() for row in rows], indent=2) + "\n")
+        return
+    table = Table("when", "process", "result", "seconds", "git", "digest", box=None)
+    for row in rows:
+        past = row.past
+        seconds = "" if past.seconds is None else f"{past.seconds:.0f}"
+        table.add_row(past.when, row.process, past.result, seconds, past.git or "-", past.digest[:19] or "-")
+    out.print(table)
+
+
+@app.command()
+def rollback(
+    stack: StackName,
+    to: Annotated[str, typer.Option("--to", help="The digest, sha256:...; else the success before.")] = "",
+) -> None:
+    """Deploy a former image again, with everything that an `up` looks at. The database stays as it is."""
+    from infra.release import commands
+
+    opened = _opened(stack)
+    past = commands.target(opened, to or None)
+    out.print(f"Going back to {past.digest}, deployed {past.when}{f' of {past.git}' if past.git else ''}.")
+    code = commands.pin(opened, past)
+    if code:
+        raise typer.Exit(code)
+    out.print(f"Every `up` deploys it from now on, until: pulumi config rm {commands.PINNED} --stack {stack}")
+
+
+def _opened(stack: str) -> Any:
+    """A deployed stack, with this machine's own variables where it is the local one."""
+    from infra.local.session import STACK, open_session
+    from infra.release.stack import open_stack
+
+    if stack == STACK:
+        os.environ.update(open_session().environ())
+    return open_stack(stack)
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -12,6 +14,7 @@ from infra import contract
 from infra.app import SECRET_VALUES, VALUES, App
 from infra.components.task import Container
 from infra.foundation import SecretValue
+from infra.settings import ROOT
 
 RELEASE = "release"
 DATABASE_STEP = "database"
@@ -39,8 +42,15 @@ class Values:
         )
 
 
-def container(app: App, process: str, image: pulumi.Input[str], values: Values) -> Container:
-    """A process's container, or that of the release step where `process` is `release`."""
+def container(
+    app: App,
+    process: str,
+    image: pulumi.Input[str],
+    values: Values,
+    release: pulumi.Input[str],
+    rollout: contract.Rollout,
+) -> Container:
+    """A process's container, or that of the release step where `process` is `release`; it is told `release`."""
     released = process == RELEASE
     values = values.of_the_release() if released else values
     served = app.served.get(process)
@@ -48,7 +58,9 @@ def container(app: App, process: str, image: pulumi.Input[str], values: Values) 
     if served:
         plain["FORWARDED_ALLOW_IPS"] = values.trusted_proxies
         plain.setdefault("PORT", str(app.port))
+        plain["GRACEFUL_TIMEOUT"] = str(rollout.graceful_timeout)
     cpu = app.processes[process].cpu if not released else 0
+    plain["RELEASE"] = release
     # Never counted from the host's cores, and not the image's business.
     plain["WEB_CONCURRENCY"] = str(contract.web_concurrency(cpu))
     return Container(
@@ -60,6 +72,26 @@ def container(app: App, process: str, image: pulumi.Input[str], values: Values) 
         port=app.port if served else None,
         health_check=contract.health_check(app.port, app.health.live) if served else None,
     )
+
+
+def release_of(image: pulumi.Input[str], revision: str) -> pulumi.Output[str]:
+    """What the release of an image is called."""
+    return pulumi.Output.from_input(image).apply(lambda reference: release_name(reference, revision))
+
+
+def release_name(image: str, revision: str) -> str:
+    """The git revision of its sources, `-`, the beginning of its digest; without git the digest alone."""
+    return f"{revision}-{image.partition('@sha256:')[2][:12]}".strip("-")
+
+
+@cache
+def git_revision(source: str) -> str:
+    """The last commit that touched a folder of the repository; empty where git knows none."""
+    command = ["git", "log", "-1", "--format=%h", "--abbrev=12", "--", source]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""  # a copy without its history: the digest alone says what it is
 
 
 def database_step(app: App, image: pulumi.Input[str], values: Values, database: DatabaseStep) -> Container:

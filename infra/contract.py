@@ -8,6 +8,8 @@ The chain of time-outs, each longer than the one before it, so that no request m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 METRICS_PORT = 9102
 """Not a port that the load balancer's security group may reach."""
 TARGET_PORT = 80
@@ -19,10 +21,26 @@ IDLE_TIMEOUT_SECONDS = 60
 KEEPALIVE_SECONDS = 75
 """The server's: a connection is closed by the load balancer, never by the app under a request."""
 
-DEREGISTRATION_DELAY_SECONDS = 15
-"""AWS's default is 300: the largest single part of a slow deployment."""
-GRACEFUL_TIMEOUT_SECONDS = 30
-STOP_TIMEOUT_SECONDS = 40
+
+@dataclass(frozen=True)
+class Rollout:
+    """The levers of a release, as a named set: `deployProfile`. All are seconds."""
+
+    deregistration_delay: int
+    """How long a task that leaves may still answer. AWS's default is 300: the largest single part of a slow release."""
+    graceful_timeout: int
+    """The server's, for requests in flight after SIGTERM."""
+    stop_timeout: int
+    """Then ECS kills; at most 120."""
+    alarms: bool = False
+    """Whether alarms of the service roll it back, and it is watched for as long as they look back."""
+
+
+ROLLOUTS = {
+    "fast": Rollout(15, 30, 40),
+    "safe": Rollout(15, 30, 40, alarms=True),
+    "streaming": Rollout(100, 105, 120),
+}
 
 HEALTH_INTERVAL_SECONDS = 5
 HEALTH_TIMEOUT_SECONDS = 3

@@ -71,6 +71,14 @@ class ClusterFacts(_Facts):
         """What the ARNs of its tasks begin with."""
         return pulumi.Output.from_input(self.arn).apply(lambda arn: arn.replace(":cluster/", ":task/"))
 
+    def revision_arns(self) -> pulumi.Output[str]:
+        """What the ARNs of its services' revisions begin with."""
+        return pulumi.Output.from_input(self.arn).apply(lambda arn: arn.replace(":cluster/", ":service-revision/"))
+
+    def instance_arns(self) -> pulumi.Output[str]:
+        """What listing its tasks is allowed on, though Fargate has no instances."""
+        return pulumi.Output.from_input(self.arn).apply(lambda arn: arn.replace(":cluster/", ":container-instance/"))
+
     def deployment_arns(self) -> pulumi.Output[str]:
         """What the ARNs of its services' deployments begin with."""
         return pulumi.Output.from_input(self.arn).apply(lambda arn: arn.replace(":cluster/", ":service-deployment/"))

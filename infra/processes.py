@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from infra import contract
 from infra.app import App, Process
 from infra.components.alarms import Watched
 from infra.components.image import Image, ImageArgs
@@ -14,10 +15,11 @@ from infra.components.scheduled import Scheduled, ScheduledArgs
 from infra.components.task import TaskArgs
 from infra.components.web import Web, WebArgs
 from infra.components.worker import Worker, WorkerArgs
-from infra.containers import DATABASE_STEP, RELEASE, container, database_step
+from infra.containers import DATABASE_STEP, RELEASE, container, database_step, git_revision, release_of
 from infra.foundation import Foundation, Place, TaskFacts
 from infra.release.image_tag import before_the_image_is_pushed
 from infra.release.migrate import before_new_code_runs
+from infra.release.program import verified_on_every_up
 from infra.settings import Settings
 from infra.stores import Stores
 
@@ -42,12 +44,31 @@ class Processes:
     ) -> None:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._image, self._stores = foundation, image, stores
+        # Of an image that is brought back nobody here knows the sources.
+        revision = "" if settings.image_digest else git_revision(app.source)
+        self._rollout = contract.ROLLOUTS[settings.deploy_profile]
+        self._called = release_of(image, revision)
         self._release = self._make_release()
         self._hooks = self._gate(self._release) if self._release else None
         self._after = self._release.ready if self._release else []
         self.web = {label: self._make_web(label, process) for label, process in app.served.items()}
         self.workers = {label: self._make_worker(label, process) for label, process in app.workers.items()}
         self.scheduled = {label: self._make_scheduled(label, process) for label, process in app.scheduled.items()}
+
+    def look_at_what_serves(self) -> None:
+        """Follow each rollout to its end, and ask what is behind the load balancer by its door; wrong is an error."""
+        door = pulumi.Output.from_input(self._foundation.load_balancer.url)
+        live = door.apply(lambda url: url.rstrip("/") + self._app.health.live)
+        for label, made in (self.web | self.workers).items():
+            everything = label in self.web and self._app.served[label].paths == ("/*",)
+            verified_on_every_up(
+                made.service,
+                cluster_arn=self._foundation.cluster.arn,
+                name=made.service_name,
+                task_definition_arn=made.task.arn,
+                url=live if everything else None,
+                release=self._called,
+            )
 
     @property
     def watched(self) -> list[Watched]:
@@ -58,6 +79,17 @@ class Processes:
     def service_names(self) -> dict[str, pulumi.Output[str]]:
         """Process -> its ECS service."""
         return {label: service.service_name for label, service in (self.web | self.workers).items()}
+
+    @property
+    def release(self) -> dict[str, Any] | None:
+        """What the release step is run with, for `slipway migrate`; None where there is none."""
+        if not self._release:
+            return None
+        network = {
+            "subnets": self._foundation.network.private_subnet_ids,
+            "securityGroups": [self._release.security_group_id],
+        }
+        return {"family": self._release.task.family, "network": network}
 
     @property
     def log_groups(self) -> dict[str, pulumi.Input[str]]:
@@ -84,7 +116,7 @@ class Processes:
         return Place(self._foundation.network, self._foundation.cluster, self._foundation.stores(*needs))
 
     def _task(self, label: str, process: Process) -> TaskArgs:
-        made = container(self._app, label, self._image, self._stores.values)
+        made = container(self._app, label, self._image, self._stores.values, self._called, self._rollout)
         return self._task_args(label).but(containers=[made], cpu=process.cpu, memory=process.memory)
 
     def _task_args(self, label: str) -> TaskArgs:
@@ -95,6 +127,7 @@ class Processes:
             statements=self._stores.statements(label),
             architecture=self._settings.architecture,
             log_retention_days=self._settings.log_retention_days,
+            stop_timeout=self._rollout.stop_timeout,
         )
 
     def _make_release(self) -> ReleaseStep | None:
@@ -106,7 +139,7 @@ class Processes:
             made = database_step(self._app, step.reference, self._stores.values, self._stores.database_step)
             containers.append(made)
         if self._app.release:
-            made = container(self._app, RELEASE, self._image, self._stores.values)
+            made = container(self._app, RELEASE, self._image, self._stores.values, self._called, self._rollout)
             containers.append(made.but(after=DATABASE_STEP) if containers else made)
         if not containers:
             return None
@@ -120,6 +153,7 @@ class Processes:
             cluster_arn=self._foundation.cluster.arn,
             subnet_ids=self._foundation.network.private_subnet_ids,
             security_group_id=release.security_group_id,
+            timeout=self._settings.release_timeout_minutes * 60,
         )
 
     def _make_web(self, label: str, process: Process) -> Web:
@@ -133,6 +167,7 @@ class Processes:
             health_path=self._app.health.ready,
             priority=priority,
             paths=process.paths,
+            rollout=self._rollout,
             tasks=process.tasks,
             max_tasks=process.most_tasks,
             spot=process.spot,

@@ -114,6 +114,9 @@ class Settings(BaseModel):
     cache_nodes: Annotated[int, Field(ge=1, le=6)]
     cache_ca: str
     bucket_expire_days: Annotated[int, Field(ge=0, le=36500)]
+    image_digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")]
+    deploy_profile: Literal["fast", "safe", "streaming"]
+    release_timeout_minutes: Annotated[int, Field(ge=1, le=720)]
     secrets_generation: Annotated[int, Field(ge=1)]
     protect: bool
     log_retention_days: Annotated[int, AfterValidator(_retention)]

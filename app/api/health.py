@@ -9,9 +9,10 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/livez")
-async def livez() -> dict[str, str]:
-    """This process answers; no dependency is asked."""
-    return {"status": "ok"}
+async def livez(request: Request) -> JSONResponse:
+    """This process answers, and as which release: a deploy is a success when it is the new one. Nothing is asked."""
+    release = resources_of(request).settings.release
+    return JSONResponse({"status": "ok", "release": release}, headers={"x-release": release})
 
 
 @router.get("/readyz")

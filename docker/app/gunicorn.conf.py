@@ -16,7 +16,7 @@ accesslog = "-"
 # which the load balancer would report as a 502.
 keepalive = 75
 # How long requests in flight may take after SIGTERM; shorter than the container's stopTimeout.
-graceful_timeout = 30
+graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "30"))
 timeout = 60
 
 # The root file system is read-only: heartbeats go to memory, and there is no control socket.

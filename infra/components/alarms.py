@@ -72,21 +72,28 @@ class Alarms(pulumi.ComponentResource):
                 f"{name}-alarms-email", topic=topic.arn, protocol="email", endpoint=args.email, opts=child
             )
         for alarm in args.watched:
-            aws.cloudwatch.MetricAlarm(
-                f"{name}-{alarm.name}",
-                alarm_description=alarm.why,
-                comparison_operator="GreaterThanThreshold" if alarm.under is None else "LessThanThreshold",
-                threshold=alarm.over if alarm.under is None else alarm.under,
-                evaluation_periods=alarm.minutes,
-                datapoints_to_alarm=alarm.minutes,
-                treat_missing_data="breaching" if alarm.silence_is_wrong else "notBreaching",
-                alarm_actions=[topic.arn],
-                ok_actions=[topic.arn],
-                **_what(alarm),
-                opts=child,
-            )
+            metric_alarm(f"{name}-{alarm.name}", alarm, actions=[topic.arn], opts=child)
         self.topic_arn = may_publish.arn  # who publishes waits until it may
         self.register_outputs({"topicArn": self.topic_arn})
+
+
+def metric_alarm(
+    name: str, alarm: Alarm, *, actions: Sequence[pulumi.Input[str]] = (), opts: pulumi.ResourceOptions
+) -> aws.cloudwatch.MetricAlarm:
+    """The CloudWatch alarm of a condition; `actions` are told when it begins and when it is over."""
+    return aws.cloudwatch.MetricAlarm(
+        name,
+        alarm_description=alarm.why,
+        comparison_operator="GreaterThanThreshold" if alarm.under is None else "LessThanThreshold",
+        threshold=alarm.over if alarm.under is None else alarm.under,
+        evaluation_periods=alarm.minutes,
+        datapoints_to_alarm=alarm.minutes,
+        treat_missing_data="breaching" if alarm.silence_is_wrong else "notBreaching",
+        alarm_actions=list(actions),
+        ok_actions=list(actions),
+        **_what(alarm),
+        opts=opts,
+    )
 
 
 def _what(alarm: Alarm) -> dict[str, Any]:

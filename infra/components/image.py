@@ -134,6 +134,10 @@ class Image(pulumi.ComponentResource):
         self.reference = pulumi.Output.format("{0}@{1}", repository, image.digest)
         self.register_outputs({"digest": self.digest})
 
+    def pinned(self, digest: str) -> pulumi.Output[str]:
+        """Another image of the same repository, by its digest."""
+        return self.reference.apply(lambda reference: f"{reference.partition('@')[0]}@{digest}")
+
 
 def authorities(settings: Settings, stores: set[str]) -> tuple[dict[str, str | Path], str]:
     """Who signs the stores' certificates, as files of the image: the kit's files, and the lines that put them there.

@@ -30,6 +30,11 @@ UNBOUNDED = {
     "ecs:RegisterTaskDefinition": "AWS knows no resource before it is registered; iam:PassRole bounds what it may be",
     "ecs:DeregisterTaskDefinition": "AWS allows no resource on it",
     "ecs:DescribeTaskDefinition": "AWS allows no resource on it",
+    "ecs:ListTaskDefinitions": "AWS allows no resource on it; the oldest revisions are deregistered",
+    "ecs:ListClusters": "AWS allows no resource on it; the account's vCPUs in use are counted",
+    "elasticloadbalancing:DescribeTargetGroups": "AWS allows no resource on it; a failed check is told with its path",
+    "cloudwatch:DescribeAlarms": "an alarm that is in ALARM already when a rollout starts is said",
+    "servicequotas:GetServiceQuota": "AWS allows no resource on it; the account's limit of Fargate vCPUs is compared",
     "ec2:DescribeAvailabilityZones": "AWS allows no resource on it; the program asks for the zones' names",
     "secretsmanager:GetRandomPassword": "AWS allows no resource on it; the program draws what it may need",
 }
@@ -122,22 +127,25 @@ def _statements(args: PipelineRoleArgs) -> list[Statement]:
     # Before it is registered a task definition has no revision.
     families = [arn for task in args.tasks for arn in (task.family_arn, pulumi.Output.format("{0}:*", task.family_arn))]
     services = ["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:ListTagsForResource", "ecs:UpdateService"]
+    in_the_cluster = {"ecs:cluster": args.cluster.arn}
+    running = pulumi.Output.format("{0}/*", args.cluster.task_arns())
     found = [
         _allow(sorted(UNBOUNDED), "*"),
         _allow(PUSH, args.repository_arn),
         _allow(services, list(args.service_arns)),
         _allow("ecs:DescribeServiceDeployments", pulumi.Output.format("{0}/*", args.cluster.deployment_arns())),
+        _allow("ecs:DescribeServiceRevisions", pulumi.Output.format("{0}/*", args.cluster.revision_arns())),
+        _allow("ecs:ListTasks", pulumi.Output.format("{0}/*", args.cluster.instance_arns())),
+        _allow("ecs:DescribeTasks", running),
+        _allow("logs:GetLogEvents", [pulumi.Output.format("{0}:*", task.log_group_arn) for task in args.tasks]),
         _allow("ecs:TagResource", families),
         _allow("iam:PassRole", passed_on, StringEquals={"iam:PassedToService": ECS_TASKS}),
     ]
     if args.release:
-        in_the_cluster = {"ecs:cluster": args.cluster.arn}
         revisions = pulumi.Output.format("{0}:*", args.release.family_arn)
-        running = pulumi.Output.format("{0}/*", args.cluster.task_arns())
         found += [
             _allow("ecs:RunTask", revisions, ArnEquals=in_the_cluster),
-            _allow(["ecs:DescribeTasks", "ecs:StopTask"], running),
-            _allow("logs:GetLogEvents", pulumi.Output.format("{0}:*", args.release.log_group_arn)),
+            _allow("ecs:StopTask", running),
         ]
     if args.schedule_arns:
         scheduler = {"iam:PassedToService": "scheduler.amazonaws.com"}

@@ -25,7 +25,9 @@ def ecs_service(
     hooks: pulumi.ResourceHookBinding | None = None,
     **more: Any,
 ) -> aws.ecs.Service:
-    """A service that never runs less than it should, rolls a bad revision back, and is done when it is steady.
+    """A service that never runs less than it should and rolls a bad revision back.
+
+    The engine does not wait for it: who made it follows its rollout (docs/decisions/releases.md).
 
     `scaled`: autoscaling decides how many tasks run; `tasks` is what it begins with, and no update takes it back.
     """
@@ -46,7 +48,7 @@ def ecs_service(
         deployment_maximum_percent=200,
         enable_ecs_managed_tags=True,
         propagate_tags="SERVICE",
-        wait_for_steady_state=True,
+        wait_for_steady_state=False,
         **more,
         opts=pulumi.ResourceOptions(
             parent=parent,

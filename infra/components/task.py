@@ -56,6 +56,8 @@ class TaskArgs:
     """MiB."""
     architecture: str = "X86_64"
     log_retention_days: int = 30
+    stop_timeout: int = contract.ROLLOUTS["fast"].stop_timeout
+    """Seconds from SIGTERM to SIGKILL."""
 
     def but(self, **changes: Any) -> TaskArgs:
         """The same with changes."""
@@ -93,8 +95,10 @@ class Task(pulumi.ComponentResource):
             volumes=[{"name": "tmp"}],
             execution_role_arn=execution.arn,
             task_role_arn=task.arn,
+            # ECS may go back to a former revision: the oldest are deregistered, when the newest serves.
+            skip_destroy=True,
             container_definitions=pulumi.Output.json_dumps(
-                [_definition(container, logs.name, region) for container in args.containers]
+                [_definition(container, logs.name, region, args.stop_timeout) for container in args.containers]
             ),
             opts=child,
         )
@@ -122,7 +126,7 @@ def _read_secrets(args: TaskArgs) -> list[Statement]:
 
 
 def _definition(
-    container: Container, log_group: pulumi.Input[str], region: pulumi.Input[str]
+    container: Container, log_group: pulumi.Input[str], region: pulumi.Input[str], stop_timeout: int
 ) -> dict[str, pulumi.Input[Any]]:
     found: dict[str, Any] = {
         "name": container.name,
@@ -136,7 +140,7 @@ def _definition(
         "mountPoints": [{"sourceVolume": "tmp", "containerPath": contract.SCRATCH_PATH}],
         "environment": [{"name": key, "value": value} for key, value in sorted(container.environment.items())],
         "secrets": [{"name": key, "valueFrom": value.reference} for key, value in sorted(container.secrets.items())],
-        "stopTimeout": contract.STOP_TIMEOUT_SECONDS,
+        "stopTimeout": stop_timeout,
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from infra import contract, naming
 from infra.components.alarm import Alarm, too_few_tasks
+from infra.components.alarms import metric_alarm
 from infra.components.scaling import Scaling, ScalingArgs, cpu_target, request_target
 from infra.components.security_group import allow, allow_https_out, allow_stores
 from infra.components.service import ecs_service
@@ -36,6 +37,7 @@ class WebArgs:
     """Patterns of the paths that it is for ..."""
     hosts: Sequence[str] = ()
     """... and of the names; empty for any."""
+    rollout: contract.Rollout = contract.ROLLOUTS["fast"]
     tasks: int = 2
     max_tasks: int = 2
     """Where it is more than `tasks`, CPU and requests decide how many run."""
@@ -56,6 +58,7 @@ class Web(pulumi.ComponentResource):
     """
 
     task: TaskFacts
+    service: aws.ecs.Service
     service_name: pulumi.Output[str]
     service_arn: pulumi.Output[str]
     alarms: list[Alarm]
@@ -74,7 +77,7 @@ class Web(pulumi.ComponentResource):
             target_type="ip",
             port=contract.TARGET_PORT,
             protocol="HTTP",
-            deregistration_delay=contract.DEREGISTRATION_DELAY_SECONDS,
+            deregistration_delay=args.rollout.deregistration_delay,
             health_check={
                 "path": args.health_path,
                 "interval": contract.HEALTH_INTERVAL_SECONDS,
@@ -109,6 +112,7 @@ class Web(pulumi.ComponentResource):
             load_balancers=[
                 {"target_group_arn": targets.arn, "container_name": serving.name, "container_port": serving.port}
             ],
+            **_rolled_back_by(name, args, targets, parent=self),
             health_check_grace_period_seconds=contract.START_GRACE_SECONDS,
         )
         if scaled:
@@ -127,7 +131,7 @@ class Web(pulumi.ComponentResource):
                 ),
                 opts=child,
             )
-        self.service_name, self.service_arn = service.name, service.id
+        self.service, self.service_name, self.service_arn = service, service.name, service.id
         self.alarms = _alarms(args, service, targets)
         self.register_outputs({"serviceName": self.service_name})
 
@@ -160,8 +164,33 @@ def _conditions(args: WebArgs) -> list[aws.lb.ListenerRuleConditionArgsDict]:
     return found
 
 
+def _rolled_back_by(name: str, args: WebArgs, targets: aws.lb.TargetGroup, parent: pulumi.Resource) -> dict[str, Any]:
+    """Alarms that end a rollout, where the profile has them: as a share of all answers, so that load alone is none."""
+    if not args.rollout.alarms:
+        return {}
+    errors = metric_alarm(f"{name}-rollback", _errors(args, targets), opts=pulumi.ResourceOptions(parent=parent))
+    return {"alarms": {"enable": True, "rollback": True, "alarm_names": [errors.name]}}
+
+
+def _errors(args: WebArgs, targets: aws.lb.TargetGroup) -> Alarm:
+    return Alarm(
+        f"{args.label}-errors",
+        f"Over 1 % of the answers of {args.label} are 5xx",
+        "AWS/ApplicationELB",
+        "HTTPCode_Target_5XX_Count",
+        _answers(args, targets),
+        statistic="Sum",
+        over=1,  # percent
+        share_of="RequestCount",
+    )
+
+
+def _answers(args: WebArgs, targets: aws.lb.TargetGroup) -> dict[str, pulumi.Input[str]]:
+    return {"LoadBalancer": args.load_balancer.arn_suffix, "TargetGroup": targets.arn_suffix}
+
+
 def _alarms(args: WebArgs, service: aws.ecs.Service, targets: aws.lb.TargetGroup) -> list[Alarm]:
-    answers = {"LoadBalancer": args.load_balancer.arn_suffix, "TargetGroup": targets.arn_suffix}
+    answers = _answers(args, targets)
 
     def alarm(name: str, why: str, metric: str, statistic: str, over: float, **more: Any) -> Alarm:
         return Alarm(
@@ -169,14 +198,7 @@ def _alarms(args: WebArgs, service: aws.ecs.Service, targets: aws.lb.TargetGroup
         )
 
     return [
-        alarm(
-            "errors",
-            f"Over 1 % of the answers of {args.label} are 5xx",
-            "HTTPCode_Target_5XX_Count",
-            "Sum",
-            1,  # percent
-            share_of="RequestCount",
-        ),
+        _errors(args, targets),
         alarm(
             "latency", f"One answer in a hundred of {args.label} takes over a second", "TargetResponseTime", "p99", 1.0
         ),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_aws as aws
 
 from infra import contract
 from infra.components.alarm import Alarm, too_few_tasks
@@ -46,6 +47,7 @@ class Worker(pulumi.ComponentResource):
     """
 
     task: TaskFacts
+    service: aws.ecs.Service
     service_name: pulumi.Output[str]
     service_arn: pulumi.Output[str]
     alarms: list[Alarm]
@@ -89,6 +91,6 @@ class Worker(pulumi.ComponentResource):
                 ),
                 opts=child,
             )
-        self.service_name, self.service_arn = service.name, service.id
+        self.service, self.service_name, self.service_arn = service, service.name, service.id
         self.alarms = too_few_tasks(args.label, args.place.cluster, service.name, args.tasks)
         self.register_outputs({"serviceName": self.service_name})

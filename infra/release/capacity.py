@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,22 @@ MANIFESTS = (
 )
 VCPU_QUOTA, ADDRESS_QUOTA = ("fargate", "L-3032A538"), ("ec2", "L-0263D0A3")
 CPU_UNITS = 1024
+REGISTRY = re.compile(r"^(\d{12}\.dkr\.ecr\.|(localhost|127\.0\.0\.1):\d+/)")
+"""How the address of an image begins that is in this account's registry; others are not looked at."""
+
+
+def check_release(aws: Aws, family: str, say: Callable[[str], None]) -> None:
+    """Look at the images of the newest definition of `family`, which is of the release, and at the account's limits.
+
+    Raises `SlipwayError` for what would stop the release half-way; says what could not be looked at.
+    """
+    about: Any = aws.client("ecs").describe_task_definition(taskDefinition=family)["taskDefinition"]
+    architecture = (about.get("runtimePlatform") or {}).get("cpuArchitecture", "X86_64")
+    for container in about["containerDefinitions"]:
+        if REGISTRY.match(container["image"]):
+            check_image(aws, container["image"], architecture)
+    for line in check_limits(aws, Demand(vcpus=int(about["cpu"]) / CPU_UNITS)):
+        say(line)
 
 
 def check_image(aws: Aws, image: str, architecture: str) -> None:

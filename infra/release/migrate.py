@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
 from infra.errors import SlipwayError
+from infra.release.capacity import check_release
 from infra.release.client import Aws, session
 from infra.release.failure import failing_container
 from infra.release.logs import Tail, last_lines, stream
+from infra.release.speaker import Say, speaker
 
 STARTED_BY = "slipway-release"
 ADDED_BY_AWS = "aws-guardduty"
@@ -24,8 +26,6 @@ STOP_SECONDS = 150.0
 """ECS's longest stopTimeout is 120 s."""
 POLL_SECONDS = 1.0
 UNTOUCHED = "No service was touched"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def before_new_code_runs(
     cluster_arn: pulumi.Input[str],
     subnet_ids: Sequence[pulumi.Input[str]],
     security_group_id: pulumi.Input[str],
+    timeout: float = TIMEOUT_SECONDS,
 ) -> pulumi.ResourceHookBinding:
     """Hooks of whatever runs the app's code, services and schedules alike: they run the newest definition of `family`.
 
@@ -62,8 +63,14 @@ def before_new_code_runs(
 
     async def release() -> None:
         cluster, group, *subnets = await place.future() or []
-        migration = Migration(cluster, family, {"subnets": subnets, "securityGroups": [group]})
-        await asyncio.to_thread(run, aws, migration, speaker())
+        migration = Migration(cluster, family, {"subnets": subnets, "securityGroups": [group]}, timeout=timeout)
+        say = speaker()
+
+        def work() -> None:
+            check_release(aws.of(cluster), family, say)
+            run(aws, migration, say)
+
+        await asyncio.to_thread(work)
 
     async def once(_: pulumi.ResourceHookArgs) -> None:
         if not running:
@@ -72,16 +79,6 @@ def before_new_code_runs(
 
     hook = pulumi.ResourceHook(f"{name}-release", once, opts=pulumi.ResourceHookOptions(on_dry_run=False))
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
-
-
-def speaker() -> Say:
-    """Tells lines to the engine's output, from whatever thread."""
-    loop = asyncio.get_running_loop()
-
-    def say(line: str) -> None:
-        loop.call_soon_threadsafe(pulumi.log.info, line)
-
-    return say
 
 
 def run(aws: Aws, migration: Migration, say: Say) -> None:

@@ -17,21 +17,13 @@ import pulumi
 
 from infra.errors import SlipwayError
 from infra.release.client import session
-from infra.release.rollout import Say, Service
+from infra.release.deployments import deregister_oldest
+from infra.release.rollout import Service
 from infra.release.smoke import Smoke
-from infra.release.verify import verify
+from infra.release.speaker import speaker
+from infra.release.verify import Verified, verify
 
 Result = TypeVar("Result")
-
-
-def speaker(resource: pulumi.Resource | None = None) -> Say:
-    """Tells lines to the engine's output, from whatever thread; `resource` is the one that they are shown on."""
-    loop = asyncio.get_running_loop()
-
-    def say(line: str) -> None:
-        loop.call_soon_threadsafe(pulumi.log.info, line, resource)
-
-    return say
 
 
 async def in_background(work: Callable[[], Result]) -> Result:
@@ -64,7 +56,14 @@ def verified_on_every_up(
         front_door = Smoke(address, wanted) if address else None
         began, say = time.monotonic(), speaker(service)
         asked = Service(cluster, service_name, definition)
-        seen = await in_background(lambda: verify(aws, asked, say, front_door=front_door))
+
+        def work() -> Verified:
+            seen = verify(aws, asked, say, front_door=front_door)
+            family = definition.rsplit("/", 1)[-1].rpartition(":")[0]
+            deregister_oldest(aws, cluster, service_name, family)
+            return seen
+
+        seen = await in_background(work)
         say(f"{service_name} serves {definition.rsplit('/', 1)[-1]}, verified after {time.monotonic() - began:.0f} s")
         return ", ".join(sorted(set(seen.digests.values())))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 from pulumi.runtime import mocks, rpc
@@ -116,7 +117,8 @@ def _record(build: Callable[[], Any], stack: str) -> list[Registered]:
     monitor = Monitor()
     try:
         mocks.set_mocks(Mocks(), project="slipway", stack=stack, preview=False, monitor=monitor)
-        loop.run_until_complete(run_pulumi_func(lambda: build() and None))
+        with patch("infra.processes.verified_on_every_up", lambda *_, **__: pulumi.Output.from_input("")):
+            loop.run_until_complete(run_pulumi_func(lambda: build() and None))  # there is no AWS to look at
     finally:
         loop.close()
     return monitor.found

@@ -22,8 +22,9 @@ reference_app = pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason
 
 
 def test_a_stop_gives_requests_the_time_that_they_were_promised() -> None:
-    assert contract.DEREGISTRATION_DELAY_SECONDS < contract.GRACEFUL_TIMEOUT_SECONDS
-    assert contract.GRACEFUL_TIMEOUT_SECONDS + 5 < contract.STOP_TIMEOUT_SECONDS
+    for rollout in contract.ROLLOUTS.values():
+        assert rollout.deregistration_delay < rollout.graceful_timeout
+        assert rollout.graceful_timeout + 5 < rollout.stop_timeout <= 120
 
 
 def test_the_app_never_closes_a_connection_that_the_load_balancer_still_uses() -> None:
@@ -40,7 +41,7 @@ def test_the_kits_server_keeps_to_the_chain(monkeypatch: pytest.MonkeyPatch) -> 
     conf = runpy.run_path(str(ROOT / "docker" / "app" / "gunicorn.conf.py"))
     assert (conf["keepalive"], conf["graceful_timeout"]) == (
         contract.KEEPALIVE_SECONDS,
-        contract.GRACEFUL_TIMEOUT_SECONDS,
+        contract.ROLLOUTS["fast"].graceful_timeout,
     )
     assert (conf["bind"], conf["workers"], conf["wsgi_app"]) == ("0.0.0.0:9000", 2, "app.main:app")
 
@@ -65,7 +66,7 @@ def asked(expression: str) -> Any:
 
 READS = "[name.upper() for name in __import__('app.core.settings', fromlist=['x']).Settings.model_fields]"
 # gunicorn, uvicorn and libpq read these, not the app's settings.
-OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "PORT", "PGSSLMODE", "PGSSLROOTCERT"}
+OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "GRACEFUL_TIMEOUT", "PORT", "PGSSLMODE", "PGSSLROOTCERT"}
 
 
 @reference_app
@@ -83,7 +84,7 @@ def test_the_reference_apps_own_server_keeps_to_the_chain() -> None:
     conf = "__import__('runpy').run_path('app/gunicorn.conf.py')"
     assert asked(f"(lambda found: [found['keepalive'], found['graceful_timeout']])({conf})") == [
         contract.KEEPALIVE_SECONDS,
-        contract.GRACEFUL_TIMEOUT_SECONDS,
+        contract.ROLLOUTS["fast"].graceful_timeout,
     ]
 
 

@@ -39,7 +39,7 @@ def test_the_container_meets_the_ecs_controls() -> None:
     assert web["logConfiguration"]["logDriver"] == "awslogs"  # ECS.9
     assert web["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
     assert web["image"].startswith("registry/app@sha256:")
-    assert web["stopTimeout"] == contract.STOP_TIMEOUT_SECONDS
+    assert web["stopTimeout"] == contract.ROLLOUTS["fast"].stop_timeout
 
 
 def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
@@ -47,8 +47,24 @@ def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
     assert service.inputs["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
     assert service.inputs["deploymentMinimumHealthyPercent"] == 100
     assert service.inputs["networkConfiguration"]["assignPublicIp"] is False  # ECS.2
-    assert service.inputs["waitForSteadyState"]
+    assert not service.inputs["waitForSteadyState"], "the program follows the rollout"
     assert service.inputs["capacityProviderStrategies"] == [{"capacityProvider": "FARGATE", "weight": 1}]
+
+
+def test_a_safe_release_is_rolled_back_by_an_alarm_of_its_own() -> None:
+    safe = found(rollout=contract.ROLLOUTS["safe"])
+    (alarm,) = of(safe, "aws:cloudwatch/metricAlarm:MetricAlarm")
+    (service,) = of(safe, "aws:ecs/service:Service")
+    assert service.inputs["alarms"]["enable"]
+    assert service.inputs["alarms"]["rollback"]
+    assert len(service.inputs["alarms"]["alarmNames"]) == 1
+    assert alarm.inputs["threshold"] == 1
+    assert of(found(), "aws:cloudwatch/metricAlarm:MetricAlarm") == []
+
+
+def test_a_streaming_release_lets_long_answers_end() -> None:
+    (targets,) = of(found(rollout=contract.ROLLOUTS["streaming"]), "aws:lb/targetGroup:TargetGroup")
+    assert targets.inputs["deregistrationDelay"] == 100
 
 
 def test_the_load_balancer_takes_200_alone_for_healthy() -> None:

@@ -1,0 +1,47 @@
+"""A deployed stack as the commands see it: its outputs, and AWS with its own configuration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from infra.errors import SlipwayError
+from infra.release.client import Aws, configured
+from infra.settings import ROOT
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the last `up` of a stack left for others to read."""
+
+    name: str
+    aws: Aws
+    cluster: str
+    """ARN."""
+    services: dict[str, str]
+    """Process -> the name of its ECS service."""
+    outputs: dict[str, Any]
+
+
+def open_stack(name: str) -> Stack:
+    """Ask `pulumi`, as the environment has it, for a stack's outputs and configuration.
+
+    Raises `SlipwayError` where there is no such stack, or nothing was deployed in it.
+    """
+    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
+    if "services" not in outputs:
+        raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
+    config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
+    given = {key[4:]: entry.get("value") for key, entry in config.items() if key.startswith("aws:")}
+    cluster = outputs["foundation"]["cluster"]["arn"]
+    return Stack(name, configured(given).of(cluster), cluster, outputs["services"], outputs)
+
+
+def pulumi(*arguments: str) -> str:
+    """The answer of a pulumi command; its words as a `SlipwayError` when it fails."""
+    done = subprocess.run(["pulumi", *arguments], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{(done.stderr or done.stdout).strip()}")
+    return done.stdout
