@@ -183,6 +183,8 @@ def deployments(
         sys.stdout.write(json.dumps([row.json() for row in rows], indent=2) + "\n")
         return
     table = Table("when", "process", "result", "seconds", "git", "digest", box=None)
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows:
         past = row.past
         seconds = "" if past.seconds is None else f"{past.seconds:.0f}"
