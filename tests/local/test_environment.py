@@ -481,7 +481,6 @@ def names(clone: Clone) -> set[str]:
         *aws("elasticache").describe_cache_parameter_groups()["CacheParameterGroups"],
         *aws("ecr").describe_repositories()["repositories"],
         *aws("ecs").list_clusters()["clusterArns"],
-        *aws("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
         *aws("ec2").describe_security_groups()["SecurityGroups"],
         *aws("ec2").describe_flow_logs()["FlowLogs"],
         *aws("ec2").describe_vpc_endpoints()["VpcEndpoints"],
