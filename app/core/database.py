@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Dialect, Executable, RowMapping, event, text
+from sqlalchemy import Dialect, Executable, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -19,9 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.core import metrics
 from app.core.errors import DatabaseUnavailableError, Problem
 from app.core.logging import first_line
+from app.core.prepared import Prepared
 from app.core.settings import Settings
 
 log = logging.getLogger("app.database")
+Row = dict[str, Any]
+"""A row by the names of its columns."""
 READ_ONLY = "25006"
 """The SQLSTATE of a write to a standby."""
 
@@ -32,7 +35,7 @@ class Reader:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def rows(self, statement: Executable, values: dict[str, Any] | None = None) -> Sequence[RowMapping]:
+    async def rows(self, statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[Row]:
         """All rows. A connection that turns out to be dead is replaced once: a read can be repeated safely."""
         try:
             return await self._rows(statement, values)
@@ -41,11 +44,15 @@ class Reader:
                 raise
             return await self._rows(statement, values)
 
-    async def _rows(self, statement: Executable, values: dict[str, Any] | None) -> Sequence[RowMapping]:
+    async def _rows(self, statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[Row]:
+        if isinstance(statement, Prepared):
+            if self._engine.dialect.name == "postgresql":
+                return await statement.fetch(self._engine, values or {})
+            statement = statement.statement
         async with self._engine.connect() as connection:
-            return (await connection.execute(statement, values)).mappings().all()
+            return [dict(row) for row in (await connection.execute(statement, values)).mappings()]
 
-    async def row(self, statement: Executable, values: dict[str, Any] | None = None) -> RowMapping | None:
+    async def row(self, statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Row | None:
         """The first row, if there is one."""
         rows = await self.rows(statement, values)
         return rows[0] if rows else None

@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, or_, select, tuple_, update
+from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import Reader
+from app.core.database import Reader, Row
 from app.core.security import Caller
 from app.models import Export, ExportStatus, Item, User
 from app.models.base import utc_now
@@ -29,7 +29,7 @@ async def of_caller(session: AsyncSession, export_id: uuid.UUID, caller: Caller)
 
 async def page(
     reader: Reader, owner: uuid.UUID, *, after: tuple[datetime, uuid.UUID] | None, limit: int
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """A page of an owner's exports, the newest first."""
     statement = select(Export.__table__).where(Export.owner_id == owner).limit(limit)
     if after is not None:
@@ -83,7 +83,7 @@ async def send_again(session: AsyncSession, *, sent_before: datetime) -> Sequenc
 
 async def items(
     reader: Reader, owner: uuid.UUID, *, after: tuple[datetime, uuid.UUID] | None, limit: int
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """A page of an owner's items, from the oldest on."""
     statement = select(Item.__table__).where(Item.owner_id == owner).order_by(Item.created_at, Item.id).limit(limit)
     if after is not None:

@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import Reader
+from app.core.database import Reader, Row
+from app.core.prepared import Prepared
 from app.core.security import Caller
 from app.models import Item, ItemStatus, User
 from app.models.base import utc_now
@@ -15,12 +16,14 @@ from app.models.base import utc_now
 # The caller's account stands and the token is of its present version.
 _STANDING = (User.id == bindparam("caller")) & (User.token_version == bindparam("version")) & User.is_active.is_(True)
 _COLUMNS = tuple(Item.__table__.columns)
-_READ: Select[Any] = select(*_COLUMNS).where(
-    Item.id == bindparam("item"),
-    or_(
-        Item.owner_id == select(User.id).where(_STANDING).scalar_subquery(),
-        select(User.id).where(_STANDING, User.is_admin.is_(True)).exists(),
-    ),
+_READ = Prepared(
+    select(*_COLUMNS).where(
+        Item.id == bindparam("item"),
+        or_(
+            Item.owner_id == select(User.id).where(_STANDING).scalar_subquery(),
+            select(User.id).where(_STANDING, User.is_admin.is_(True)).exists(),
+        ),
+    )
 )
 
 
@@ -28,7 +31,7 @@ def _who(caller: Caller) -> dict[str, Any]:
     return {"caller": caller.user_id, "version": caller.token_version}
 
 
-async def read(reader: Reader, item_id: uuid.UUID, caller: Caller) -> RowMapping | None:
+async def read(reader: Reader, item_id: uuid.UUID, caller: Caller) -> Row | None:
     """An item that the caller may see: their own, or any for an admin."""
     return await reader.row(_READ, {"item": item_id, **_who(caller)})
 
@@ -43,7 +46,7 @@ async def page(
     descending: bool,
     after: tuple[Any, uuid.UUID] | None,
     limit: int,
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """A page of the caller's items, or of all for an admin, sorted by a column."""
     statement: Select[Any] = _visible(select(*_COLUMNS), caller, status, search).limit(limit)
     column: Any = getattr(Item, sort)
@@ -74,9 +77,7 @@ def _visible(statement: Select[Any], caller: Caller, status: ItemStatus | None, 
     return statement
 
 
-async def change(
-    session: AsyncSession, item_id: uuid.UUID, *, version: int, values: dict[str, Any]
-) -> RowMapping | None:
+async def change(session: AsyncSession, item_id: uuid.UUID, *, version: int, values: dict[str, Any]) -> Row | None:
     """Change an item if it still has this version; None when somebody was quicker."""
     statement = (
         update(Item)
@@ -84,7 +85,8 @@ async def change(
         .values(**values, version=Item.version + 1, updated_at=utc_now())
         .returning(*_COLUMNS)
     )
-    return (await session.execute(statement)).mappings().one_or_none()
+    row = (await session.execute(statement)).mappings().one_or_none()
+    return None if row is None else dict(row)
 
 
 async def remove(session: AsyncSession, item_id: uuid.UUID, *, version: int) -> bool:

@@ -4,20 +4,20 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, select, tuple_
+from sqlalchemy import bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import Reader
+from app.core.database import Reader, Row
+from app.core.prepared import Prepared
 from app.core.security import Caller
 from app.models import User
 
 PUBLIC = (User.id, User.display_name, User.created_at)
 PRIVATE = (*PUBLIC, User.email, User.is_active, User.is_admin, User.last_login_at)
+_READ = Prepared(select(*PRIVATE, User.token_version).where(User.id == bindparam("user")))
 
 
-async def credentials(
-    reader: Reader, *, email: str | None = None, user_id: uuid.UUID | None = None
-) -> RowMapping | None:
+async def credentials(reader: Reader, *, email: str | None = None, user_id: uuid.UUID | None = None) -> Row | None:
     """What it takes to check a password: `id`, `password_hash`, `token_version`. By address, or by identifier."""
     found = User.email == email if user_id is None else User.id == user_id
     return await reader.row(select(User.id, User.password_hash, User.token_version).where(found))
@@ -62,14 +62,12 @@ async def standing(session: AsyncSession, caller: Caller) -> User | None:
     )
 
 
-async def read(reader: Reader, user_id: uuid.UUID) -> RowMapping | None:
+async def read(reader: Reader, user_id: uuid.UUID) -> Row | None:
     """All of an account that its owner may see, and its token version."""
-    return await reader.row(select(*PRIVATE, User.token_version).where(User.id == user_id))
+    return await reader.row(_READ, {"user": user_id})
 
 
-async def page(
-    reader: Reader, *, private: bool, limit: int, after: tuple[datetime, uuid.UUID] | None
-) -> Sequence[RowMapping]:
+async def page(reader: Reader, *, private: bool, limit: int, after: tuple[datetime, uuid.UUID] | None) -> Sequence[Row]:
     """Accounts from the oldest on; the public list has active ones only."""
     statement = select(*(PRIVATE if private else PUBLIC)).order_by(User.created_at, User.id).limit(limit)
     if not private:

@@ -8,8 +8,7 @@ from datetime import timedelta
 from io import TextIOWrapper
 from typing import BinaryIO, cast
 
-from sqlalchemy import RowMapping
-
+from app.core.database import Row
 from app.crud import exports as export_crud
 from app.jobs.job import Run, job
 from app.models import ExportStatus
@@ -74,7 +73,7 @@ async def _end(run: Run, export_id: uuid.UUID, status: ExportStatus, rows: int |
         await export_crud.end(unit.session, export_id, status, rows)
 
 
-def _harmless(row: RowMapping) -> dict[str, object]:
+def _harmless(row: Row) -> dict[str, object]:
     """A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection)."""
     dangerous = ("=", "+", "-", "@", "\t", "\r")
     return {

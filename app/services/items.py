@@ -4,9 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Collection
 
-from sqlalchemy import RowMapping
-
-from app.core.database import Database, UnitOfWork
+from app.core.database import Database, Row, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller
 from app.core.store import Store, private_group
@@ -123,5 +121,5 @@ async def _check_standing(database: Database, caller: Caller) -> None:
         raise not_authenticated()
 
 
-def _model(row: RowMapping) -> ItemRead:
-    return ItemRead.model_validate(dict(row))
+def _model(row: Row) -> ItemRead:
+    return ItemRead.model_validate(row)

@@ -3,10 +3,9 @@
 import uuid
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from app.core.database import Database, UnitOfWork
+from app.core.database import Database, Row, UnitOfWork
 from app.core.errors import Problem
 from app.core.security import Caller, Passwords
 from app.core.store import Store, StoreUnavailableError, private_group, public_group
@@ -55,7 +54,7 @@ async def current(database: Database, *, caller: Caller) -> UserPrivate:
     row = await user_crud.read(database.reader, caller.user_id)
     if row is None or not row["is_active"] or row["token_version"] != caller.token_version:
         raise not_authenticated()
-    return UserPrivate.model_validate(dict(row))
+    return UserPrivate.model_validate(row)
 
 
 async def change_me(unit: UnitOfWork, *, caller: Caller, data: UserUpdate, store: Store) -> UserPrivate:
@@ -181,7 +180,7 @@ async def invalidate(store: Store, *groups: str) -> None:
         return
 
 
-def _cursor(rows: Sequence[RowMapping], limit: int) -> str | None:
+def _cursor(rows: Sequence[Row], limit: int) -> str | None:
     if len(rows) < limit:
         return None
     return cursors.encode(rows[-1]["created_at"], rows[-1]["id"])
