@@ -52,6 +52,7 @@ VALUES: dict[str, str | None] = {
     "queue.url": "queue",
     "queue.name": "queue",
     "bucket.name": "bucket",
+    "stack.project": None,
     "stack.name": None,
     "stack.tier": None,
     "stack.hosts": None,

@@ -47,6 +47,7 @@ class Stores:
         self.watched = []
         self._urls: dict[str, pulumi.Output[str]] = {}
         self._plain: dict[str, pulumi.Input[str]] = {
+            "stack.project": pulumi.get_project(),
             "stack.name": name,
             "stack.tier": settings.tier,
             "stack.hosts": settings.domain or "*",  # without a domain the load balancer's own name is good enough

@@ -17,7 +17,7 @@ from docker.utils.build import PatternMatcher
 
 from infra.errors import SlipwayError
 
-ALWAYS_LEFT_OUT = [".git", "**/.git", "**/.venv", "**/__pycache__", "**/*.pyc", "**/.env", "**/.DS_Store"]
+ALWAYS_LEFT_OUT = [".git", "**/.git", "**/.venv", "**/__pycache__", "**/*.pyc", "**/.env", "**/.data", "**/.DS_Store"]
 """What no image needs, and what must not get into one: a laptop's secrets."""
 KIT_FOLDER = ".slipway"
 """In the context: the kit's own files."""
