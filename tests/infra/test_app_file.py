@@ -12,7 +12,7 @@ from infra.app import App
 from infra.errors import SlipwayError
 from infra.settings import ROOT, Settings
 
-MODULE = {"source": "app", "module": "app.main:app"}
+MODULE = {"source": "tests/apps/bare", "module": "service.api:application"}
 
 
 def app(stack: str = "local", changes: dict[str, Any] | None = None, **given: Any) -> App:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import contract
+from infra import app, contract
 from infra.components import queue
 from infra.settings import ROOT
-from tests.infra.test_program import STACKS, containers
+from tests.infra.program import STACKS, containers
 
 APP = ROOT / "app"
 PYTHON = APP / ".venv" / "bin" / "python"
@@ -73,7 +73,7 @@ OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "GRACEFUL_TIMEOUT", "PORT", "PGSSLMODE",
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_variable_that_the_reference_app_is_given_is_one_that_it_reads(stack: str) -> None:
     reads = asked(READS)
-    for container in containers(stack).values():
+    for container in containers(stack, app.APP_FILE).values():
         if container["name"] != "database":
             given = {pair["name"] for pair in [*container["environment"], *container["secrets"]]}
             assert given - OF_THE_SERVER <= set(reads), container["name"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,98 +13,132 @@ import pytest
 from typer.testing import CliRunner
 
 from infra import cli
-from infra.app import App
 from infra.components.endpoints import INTERFACE_ENDPOINTS
 from infra.errors import SlipwayError
 from infra.graph import cost, plan
 from infra.settings import Settings
 from infra.sizes import DATABASE_MEMORY_GIB
+from tests.infra.program import STACKS, plain, program, programmed
 from tests.infra.recorder import Registered, of
-from tests.infra.test_program import plain, program, programmed
 
-STACKS = ["dev", "staging", "prod"]
-
-
-def settings(stack: str, **changes: Any) -> Settings:
-    real = {"domain": "api.acme.test", "alarm_email": "ops@acme.test"} if stack == "prod" else {}
-    return Settings.from_files(stack).model_copy(update=real | changes)
+DATABASE = "aws:rds/instance:Instance"
+CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
+POLICY = "aws:appautoscaling/policy:Policy"
+BUDGET = "aws:budgets/budget:Budget"
 
 
-def graph(stack: str, processes: dict[str, Any] | None = None, **changes: Any) -> list[cost.Resource]:
-    """The program's resources with some settings changed; `processes` is laid over the stack's."""
-    given = settings(stack, **changes)
-    if processes:
-        sizes = given.model_dump(by_alias=True, exclude_none=True)["processes"]
-        merged = {name: sizes.get(name, {}) | processes.get(name, {}) for name in sizes | processes}
-        given = Settings.load(given.model_dump(by_alias=True) | {"processes": merged}, "a test's stack")
-    found = programmed(stack, given) if changes or processes else program(stack)
+@cache
+def other() -> list[Registered]:
+    """The stack dev with whatever a switch decides the other way."""
+    given = {
+        "architecture": "ARM64",
+        "waf": True,
+        "natGateways": "none",
+        "interfaceEndpoints": True,
+        "containerInsights": True,
+        "domain": "api.acme.test",
+        "hostedZoneId": "Z1",
+        "monthlyBudgetUsd": 0,
+        "processes": {"web": {"cpu": 256, "memory": 512, "maxTasks": 2}, "worker": {"tasks": 0, "maxTasks": 0}},
+    }
+    values = Settings.from_files("dev").model_dump(by_alias=True)
+    return programmed("dev", Settings.load(values | given, "a test's stack"))
+
+
+@cache
+def bare() -> list[Registered]:
+    """The stack dev with an app that has no store."""
+    return programmed("dev", Settings.from_files("dev"), Path("tests") / "infra" / "bare.yaml")
+
+
+def graph(found: list[Registered]) -> list[cost.Resource]:
+    """As the bill looks at it."""
     return [cost.Resource(r.type, r.name, {key: plain(value) for key, value in r.inputs.items()}) for r in found]
 
 
-def bill(stack: str, processes: dict[str, Any] | None = None, **changes: Any) -> dict[str, cost.Line]:
-    return {line.what: line for line in cost.lines(graph(stack, processes, **changes))}
+def but(found: list[cost.Resource], kind: str, name: str = "", **inputs: Any) -> list[cost.Resource]:
+    """The same with other inputs of a resource: what the bill reads is the graph, whatever made it."""
+    hit = [r for r in found if r.type == kind and name in r.name]
+    assert len(hit) == 1, hit
+    return [replace(r, inputs={**r.inputs, **inputs}) if r is hit[0] else r for r in found]
 
 
-def told(stack: str, region: str = "us-east-1", **changes: Any) -> dict[str, Any]:
-    return cost.as_json(stack, graph(stack, **changes), region)
+def without(found: list[cost.Resource], kind: str, name: str = "") -> list[cost.Resource]:
+    left = [r for r in found if r.type != kind or name not in r.name]
+    assert len(left) < len(found)
+    return left
+
+
+def bill(found: list[cost.Resource]) -> dict[str, cost.Line]:
+    return {line.what: line for line in cost.lines(found)}
+
+
+def of_stack(stack: str) -> list[cost.Resource]:
+    return graph(program(stack))
+
+
+def told(stack: str, found: list[cost.Resource] | None = None, region: str = "us-east-1") -> dict[str, Any]:
+    return cost.as_json(stack, found or of_stack(stack), region)
 
 
 def test_whatever_the_program_makes_has_a_price_or_is_known_to_have_none() -> None:
     """A new type of resource is looked up before it can be forgotten on the bill."""
-    types = {r.type for stack in STACKS for r in graph(stack) if r.type.startswith(("aws:", "docker-build:"))}
+    made = [r for found in (*map(program, STACKS), other(), bare()) for r in found]
+    types = {r.type for r in made if r.type.startswith(("aws:", "docker-build:"))}
     assert {kind for kind in types if kind not in cost.PRICED and not kind.startswith(cost.FREE)} == set()
 
 
 def test_a_line_is_what_its_prices_say() -> None:
-    found = bill("dev")
+    found = bill(of_stack("dev"))
     assert found["NAT gateways"].total == pytest.approx(730 * 0.045)
     # A quarter of a vCPU and half a GB for 730 hours.
     assert found["web tasks, 256 CPU units"].total == pytest.approx(730 * (0.25 * 0.04048 + 0.5 * 0.004445))
 
 
 def test_graviton_tasks_have_their_own_price() -> None:
-    found = bill("dev", architecture="ARM64")
-    assert found["web tasks, 256 CPU units"].total == pytest.approx(730 * (0.25 * 0.03238 + 0.5 * 0.00356))
+    found = bill(graph(other()))
+    assert found["web tasks, 256 CPU units"].each == pytest.approx(730 * (0.25 * 0.03238 + 0.5 * 0.00356))
 
 
 def test_workers_on_spot_cost_a_part_of_that() -> None:
-    same = bill("dev", {"worker": {"cpu": 256, "memory": 512, "tasks": 1}})
+    same = bill(of_stack("dev"))
     spot, web = same["worker tasks on Spot, 256 CPU units"].total, same["web tasks, 256 CPU units"].total
     assert spot == pytest.approx(0.3 * web)
 
 
 def test_a_multi_az_database_has_the_price_of_the_pair_and_its_storage_too() -> None:
-    found = bill("prod", {"web": {"maxTasks": 3}}, database_class="db.t4g.small", database_pool_size=2)
+    prod = but(of_stack("prod"), DATABASE, instanceClass="db.t4g.small")
+    found = bill(prod)
     # AWS asks 0.065 an hour for the pair, not twice 0.032.
     assert found["database, db.t4g.small, Multi-AZ"].total == pytest.approx(730 * 0.065)
     assert found["database storage, GB, Multi-AZ"].total == pytest.approx(100 * 0.23)
-    alone = bill("prod", tier="staging", database_class="db.t4g.small", database_multi_az=False, database_pool_size=2)
+    alone = bill(but(prod, DATABASE, multiAz=False))
     assert alone["database, db.t4g.small, Single-AZ"].total == pytest.approx(730 * 0.032)
     assert alone["database storage, GB, Single-AZ"].total == pytest.approx(100 * 0.115)
 
 
 def test_every_zone_has_its_gateway_and_every_gateway_and_zone_an_address_in_production() -> None:
-    found = bill("prod")
+    found = bill(of_stack("prod"))
     assert found["NAT gateways"].how_many == 3
     assert found["public IPv4 addresses"].how_many == 6
 
 
 def test_a_firewall_costs_its_acl_and_each_of_its_rules_and_nothing_when_there_is_none() -> None:
-    found = bill("dev", waf=True)
+    found = bill(graph(other()))
     assert found["WAF web ACL"].total + found["WAF rules"].total == pytest.approx(5 + 5 * 1)
-    assert not [what for what in bill("dev", waf=False) if "WAF" in what]
+    assert not [what for what in bill(of_stack("dev")) if "WAF" in what]
 
 
 def test_an_interface_endpoint_is_paid_in_each_zone() -> None:
-    found = bill("prod", interface_endpoints=True)["interface endpoints, in each zone"]
-    assert found.how_many == 3 * len(INTERFACE_ENDPOINTS)
-    assert found.total == pytest.approx(3 * len(INTERFACE_ENDPOINTS) * 730 * 0.01)
-    assert not [what for what in bill("prod", interface_endpoints=False) if "endpoints" in what]
+    found = bill(graph(other()))["interface endpoints, in each zone"]
+    assert found.how_many == 2 * len(INTERFACE_ENDPOINTS)
+    assert found.total == pytest.approx(2 * len(INTERFACE_ENDPOINTS) * 730 * 0.01)
+    assert not [what for what in bill(of_stack("prod")) if "endpoints" in what]
 
 
 def test_container_insights_counts_the_cluster_and_each_service_that_runs() -> None:
-    both, one = bill("staging"), bill("staging", {"worker": {"tasks": 0, "maxTasks": 0}})
-    assert "Container Insights metrics" not in bill("dev")
+    both, one = bill(of_stack("staging")), bill(graph(other()))
+    assert "Container Insights metrics" not in bill(of_stack("dev"))
     assert both["Container Insights metrics"].how_many == 10 + 2 * (13 + 8)
     assert one["Container Insights metrics"].how_many == 10 + 13 + 8
 
@@ -123,22 +159,24 @@ def test_every_metric_that_an_alarm_of_the_program_reads_is_paid(stack: str) -> 
     people = sum(read_by_alarm(alarm) for alarm in of(found, "aws:cloudwatch/metricAlarm:MetricAlarm"))
     # Two alarms for each policy, and each reads what the policy does.
     scaling = sum(2 * read_by_policy(policy) for policy in of(found, "aws:appautoscaling/policy:Policy"))
-    assert bill(stack)["alarms, for each metric that they read"].how_many == people + scaling
+    assert bill(of_stack(stack))["alarms, for each metric that they read"].how_many == people + scaling
 
 
 def test_a_service_that_does_not_scale_needs_no_alarms_for_it() -> None:
-    def read(web: int = 2, worker: tuple[int, int] = (1, 1)) -> float:
-        sizes = {"web": {"tasks": 2, "maxTasks": web}, "worker": {"tasks": worker[0], "maxTasks": worker[1]}}
-        return bill("staging", sizes)["alarms, for each metric that they read"].how_many
+    def read(found: list[cost.Resource]) -> float:
+        return bill(found)["alarms, for each metric that they read"].how_many
 
-    assert read(web=3) == read() + 4
-    assert read(worker=(1, 2)) == read() + 4
-    assert read(worker=(0, 0)) == read() - 1
+    staging = of_stack("staging")
+    assert read(staging) == read(without(staging, POLICY, "web")) + 4
+    assert read(staging) == read(without(staging, POLICY, "worker")) + 4
+    names = {r.name for r in other() if r.type in (POLICY, "aws:cloudwatch/metricAlarm:MetricAlarm")}
+    assert "slipway-dev-web-tasks" in names
+    assert not [name for name in names if re.search("worker|web-(cpu|requests)", name)]
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_rules_and_endpoints_that_are_paid_are_those_of_the_program(stack: str) -> None:
-    found, paid = program(stack), bill(stack)
+    found, paid = program(stack), bill(of_stack(stack))
     acls = of(found, "aws:wafv2/webAcl:WebAcl")
     rules = paid["WAF rules"].how_many if "WAF rules" in paid else 0
     assert rules == sum(len(acl.inputs["rules"]) for acl in acls)
@@ -148,7 +186,10 @@ def test_the_rules_and_endpoints_that_are_paid_are_those_of_the_program(stack: s
 
 
 def test_the_hosted_zone_is_the_teams_own_and_no_line() -> None:
-    assert bill("dev", domain="api.acme.test", hosted_zone_id="Z1") == bill("dev")
+    named = graph(other())
+    records = [r for r in named if r.type.startswith(("aws:route53/", "aws:acm/"))]
+    assert records
+    assert bill([r for r in named if r not in records]) == bill(named)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -172,7 +213,7 @@ def test_every_database_that_a_stack_may_name_has_both_prices() -> None:
 
 def test_a_size_without_a_price_is_named() -> None:
     with pytest.raises(SlipwayError, match=r"cache\.x9\.huge"):
-        bill("dev", cache_class="cache.x9.huge")
+        bill(but(of_stack("dev"), CACHE, nodeType="cache.x9.huge"))
 
 
 def test_every_price_says_where_it_comes_from() -> None:
@@ -182,13 +223,10 @@ def test_every_price_says_where_it_comes_from() -> None:
 
 
 def test_use_adds_only_what_the_stack_has() -> None:
-    def uses(**changes: Any) -> set[str]:
-        return {price.what for price in cost.with_use(graph("dev", **changes))}
-
-    assert {"load balancer capacity", "traffic through NAT gateways", "logs written"} <= uses()
-    assert not [what for what in uses(nat_gateways="none", interface_endpoints=True) if "NAT" in what]
-    assert uses(interface_endpoints=True) - uses(interface_endpoints=False) == {"traffic through interface endpoints"}
-    assert uses(waf=True) - uses(waf=False) == {"requests that the WAF looks at"}
+    dev, switched = ({price.what for price in cost.with_use(graph(found))} for found in (program("dev"), other()))
+    assert {"load balancer capacity", "logs written"} <= dev & switched
+    assert dev - switched == {"traffic through NAT gateways"}
+    assert switched - dev == {"traffic through interface endpoints", "requests that the WAF looks at"}
 
 
 def test_use_has_the_tables_unit_prices() -> None:
@@ -201,8 +239,8 @@ def test_use_has_the_tables_unit_prices() -> None:
 
 def test_a_stack_elsewhere_is_told_that_the_prices_are_not_its_own() -> None:
     assert [note for note in cost.notes(told("dev", region="eu-central-1")) if "eu-central-1" in note]
-    assert not cost.notes(told("dev", region="us-east-1", monthly_budget_usd=0))
-    assert not cost.notes(told("dev", region="", monthly_budget_usd=0))
+    assert not cost.notes(told("dev"))
+    assert not cost.notes(told("dev", region=""))
 
 
 def test_the_region_is_the_stack_files(tmp_path: Path) -> None:
@@ -216,17 +254,21 @@ def test_the_region_is_the_stack_files(tmp_path: Path) -> None:
 
 def test_a_budget_below_the_idle_cost_is_told_and_one_above_is_not() -> None:
     total = told("dev")["total"]
-    (note,) = cost.notes(told("dev", monthly_budget_usd=int(total) - 1))
+
+    def notes(limit: int) -> list[str]:
+        return cost.notes(told("dev", but(of_stack("dev"), BUDGET, limitAmount=str(limit))))
+
+    (note,) = notes(int(total) - 1)
     assert f"{total:.2f}" in note
     assert "monthlyBudgetUsd" in note
-    assert not cost.notes(told("dev", monthly_budget_usd=int(total) + 1))
-    assert not cost.notes(told("dev", monthly_budget_usd=0))  # none is set
+    assert not notes(int(total) + 1)
+    assert not cost.notes(told("dev", graph(other())))  # none is set
 
 
 @pytest.fixture
 def planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command takes its graph from the engine; here from the recorder, and tests/local compares the two."""
-    monkeypatch.setattr(plan, "graph", lambda stack: graph(stack))
+    monkeypatch.setattr(plan, "graph", of_stack)
 
 
 @pytest.mark.usefixtures("planned")
@@ -242,9 +284,7 @@ def test_the_commands_json_is_the_bill() -> None:
     assert json.loads(shown) == told("staging")
 
 
-def test_an_app_without_stores_pays_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = {"source": "app", "module": "app.main:app"}
-    monkeypatch.setattr(App, "load", lambda settings: App.of(bare, settings))
-    what = set(bill("dev", monthly_budget_usd=131))
+def test_an_app_without_stores_pays_for_none() -> None:
+    what = set(bill(graph(bare())))
     assert not [line for line in what if any(word in line for word in ("database", "cache", "worker", "secrets"))]
     assert "web tasks, 256 CPU units" in what

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
-from functools import cache
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import environment as environments
-from infra import processes
-from infra.settings import PLACEHOLDER, ROOT, Settings
-from tests.infra.recorder import Registered, of, record
+from infra.settings import Settings
+from tests.infra.program import STACKS, containers, plain, program, programmed
+from tests.infra.recorder import Registered, of
 
-STACKS = ["dev", "staging", "prod"]
 ALARMS = {
     "load-balancer-errors", "web-errors", "web-latency", "web-unhealthy", "web-tasks", "worker-tasks",
     "database-cpu", "database-storage", "database-connections", "cache-memory", "cache-evictions",
@@ -25,46 +21,6 @@ ALARMS = {
 }  # fmt: skip
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-
-
-@cache
-def program(stack: str) -> list[Registered]:
-    """The program of a stack file, as the recorder sees it; a production with a name of its own."""
-    settings = Settings.from_files(stack)
-    given = {"domain": settings.domain.replace(PLACEHOLDER, "acme.test"), "alarm_email": "ops@acme.test"}
-    return programmed(stack, settings.model_copy(update=given))
-
-
-def programmed(stack: str, settings: Settings, secrets: str = "{}") -> list[Registered]:
-    """The program as it is with these settings."""
-    values = settings.model_dump(by_alias=True)
-
-    def build() -> None:
-        as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
-        as_text["secrets"] = secrets
-        pulumi.runtime.set_all_config({f"slipway:{key}": value for key, value in as_text.items()})
-        with pytest.MonkeyPatch.context() as patch:
-            # Hooks call back into a program that an engine runs; tests/local has the real ones.
-            patch.setattr(processes, "before_new_code_runs", lambda *_, **__: None)
-            for module in (processes, environments):
-                patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
-            runpy.run_path(str(ROOT / "infra" / "__main__.py"))
-
-    return record(build, stack)
-
-
-def containers(stack: str) -> dict[str, dict[str, Any]]:
-    """Every container of the stack's task definitions, by its name."""
-    found = {}
-    for definition in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition"):
-        for container in json.loads(plain(definition.inputs["containerDefinitions"])):
-            found[container["name"]] = container
-    return found
-
-
-def plain(value: Any) -> Any:
-    """What a secret wraps."""
-    return rpc.unwrap_rpc_secret(value)
 
 
 def ends(rule: Registered) -> tuple[str, str, int]:

@@ -6,171 +6,43 @@ copy of the work tree whose path has a space in it, on its own port and state, b
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import httpx2 as httpx
 import pytest
 
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
+from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMAND_SECONDS = 900
 EXPORT_SECONDS = 60
 SCHEDULE_SECONDS = 120
 
 ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
 
-pytestmark = pytest.mark.e2e
-
-
-class Clone:
-    """A copy of the repository and the `slipway` command run in it."""
-
-    def __init__(self, root: Path, port: int) -> None:
-        self.root = root
-        self.port = port
-        # SLIPWAY_RUN_DIR is not this clone's: an `eval "$(slipway env)"` around the tests must not reach it.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_RUN")}
-        self.env = inherited | {"SLIPWAY_PORT": str(port), "PYTHONPATH": str(root)}
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "infra.cli", *arguments],
-            cwd=self.root,
-            env=self.env,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    def slipway(self, *arguments: str, code: int = 0) -> str:
-        process = self.start(*arguments)
-        stdout, stderr = process.communicate(timeout=COMMAND_SECONDS)
-        assert process.returncode == code, f"slipway {arguments}: {process.returncode}\n{stdout}\n{stderr}"
-        return stdout + stderr
-
-    def status(self) -> dict[str, Any]:
-        process = self.start("status", "--json")
-        stdout, _ = process.communicate(timeout=60)
-        found: dict[str, Any] = json.loads(stdout)
-        return found
-
-    def get(self, path: str) -> tuple[int, str]:
-        parts = urlsplit(self.status()["url"])
-        connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=10)
-        try:
-            connection.request("GET", path, headers={"Host": parts.netloc})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def pulumi(self, *arguments: str, code: int = 0) -> str:
-        """Plain `pulumi`, as `eval "$(slipway env)"` makes it work."""
-        done = subprocess.run(
-            ["bash", "-c", 'eval "$(python -m infra.cli env)" && exec pulumi "$@" --stack local', "-", *arguments],
-            cwd=self.root,
-            env=self.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def aws(self, service: str) -> Any:
-        """A client of its local AWS."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # the stubs know literal names only
-            endpoint_url=f"http://127.0.0.1:{self.port}",
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-        )
-
-    def containers(self) -> list[str]:
-        return _docker("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
-
-    def volumes(self) -> list[str]:
-        return _docker("volume", "ls", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
-
-    def store(self, service: str) -> list[str]:
-        """Options of `docker ps` for the containers of `rds` or `elasticache`."""
-        return ["--filter", f"label=slipway.emulator={self.port}", "--filter", f"label=ministack={service}"]
-
-    def lighthouses(self) -> int:
-        """How many of Ada's items there are, asked after a new login."""
-        url = self.status()["url"].rstrip("/")
-        host = urlsplit(url)
-        with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
-            form = {"username": ADA["email"], "password": ADA["password"]}
-            api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
-            return api.get("/api/v1/items/").text.count("Lighthouse")
-
-    def processes(self) -> list[str]:
-        """Command lines of processes that run from this copy."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    words = (entry / "cmdline").read_bytes().decode(errors="replace")
-                    inside = str(self.root) in (entry / "environ").read_bytes().decode(errors="replace")
-                except (FileNotFoundError, ProcessLookupError, PermissionError):
-                    continue
-                if inside and words:
-                    found.append(words.replace("\0", " "))
-        return found
-
-
-def _docker(*arguments: str) -> list[str]:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.split()
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed"),
+]
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    root = tmp_path_factory.mktemp("a clone") / "of slipway"
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).is_file():
-            target = root / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
-    stack = root / "stacks" / "Pulumi.local.yaml"
-    # A day is too long for a test.
-    stack.write_text(
-        stack.read_text().replace("  processes:\n", "  processes:\n    cleanup: {schedule: rate(1 minute)}\n")
-    )
-    (root / ".venv").symlink_to(Path(sys.executable).parents[1])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    clone = Clone(root, port)
-    try:
+    with cloned(tmp_path_factory.mktemp("a clone") / "of slipway") as clone:
+        stack = clone.root / "stacks" / "Pulumi.local.yaml"
+        # A day is too long for a test.
+        stack.write_text(
+            stack.read_text().replace("  processes:\n", "  processes:\n    cleanup: {schedule: rate(1 minute)}\n")
+        )
         yield clone
-    finally:
-        clone.slipway("down")
 
 
 def test_up_deploys_the_app_and_tells_where_it_answers(clone: Clone) -> None:
@@ -247,10 +119,10 @@ def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone, secrets: di
     looked_at["plan"] = clone.pulumi("preview", "--json")
     looked_at["outputs"] = clone.pulumi("stack", "output", "--json")
     looked_at["export"] = clone.pulumi("stack", "export")
-    images = _docker("images", "--quiet", "--filter", f"reference=localhost:{clone.port}/*")
+    images = docker_lines("images", "--quiet", "--filter", f"reference=localhost:{clone.port}/*")
     assert images
     for image in images:
-        looked_at[f"history of {image}"] = " ".join(_docker("history", "--no-trunc", image))
+        looked_at[f"history of {image}"] = " ".join(docker_lines("history", "--no-trunc", image))
     found = {(where, name) for where, text in looked_at.items() for name, value in secrets.items() if value in text}
     assert found == set()
     saved = subprocess.run(["docker", "save", images[0]], capture_output=True, check=True).stdout
@@ -260,7 +132,7 @@ def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone, secrets: di
 def test_a_container_knows_its_own_secrets_alone(clone: Clone, secrets: dict[str, str]) -> None:
     seen = set()
     for container in clone.containers():
-        (about,) = json.loads("".join(_docker("inspect", container)))
+        (about,) = json.loads("".join(docker_lines("inspect", container)))
         image = about["Config"]["Image"].split(":")[0]
         mine = {"postgres": {"owner"}, "redis": {"cache value"}}.get(image, OF_THE_APP)
         known = {name for name, value in secrets.items() if value in json.dumps(about)}
@@ -270,7 +142,7 @@ def test_a_container_knows_its_own_secrets_alone(clone: Clone, secrets: dict[str
 
 
 def test_nothing_listens_beyond_this_machine(clone: Clone) -> None:
-    ports = " ".join(_docker("ps", "--filter", f"label=slipway.emulator={clone.port}", "--format", "{{.Ports}}"))
+    ports = " ".join(docker_lines("ps", "--filter", f"label=slipway.emulator={clone.port}", "--format", "{{.Ports}}"))
     assert "->5432/tcp" in ports
     assert "0.0.0.0" not in ports  # noqa: S104 - what must not be
     assert "[::]" not in ports
@@ -396,7 +268,7 @@ def test_a_change_taken_back_is_deployed_with_secrets_made_anew_and_a_configured
 
 
 def _environment(container: str) -> dict[str, str]:
-    (about,) = json.loads("".join(_docker("inspect", container)))
+    (about,) = json.loads("".join(docker_lines("inspect", container)))
     return dict(pair.split("=", 1) for pair in about["Config"]["Env"])
 
 
@@ -435,17 +307,27 @@ def test_a_second_clone_is_told_what_is_in_its_way(clone: Clone, tmp_path: Path)
     assert clone.status()["answers"]
 
 
+def lighthouses(clone: Clone) -> int:
+    """How many of Ada's items there are, asked after a new login."""
+    url = clone.status()["url"].rstrip("/")
+    host = urlsplit(url)
+    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+        form = {"username": ADA["email"], "password": ADA["password"]}
+        api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
+        return api.get("/api/v1/items/").text.count("Lighthouse")
+
+
 def test_a_store_that_is_down_shows_in_the_status_and_comes_back_with_what_it_held(clone: Clone) -> None:
-    (database,) = _docker("ps", "--quiet", *clone.store("rds"))
-    _docker("stop", database)
+    (database,) = docker_lines("ps", "--quiet", *clone.store("rds"))
+    docker_lines("stop", database)
     process = clone.start("status")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 2, told  # it answers, and not all is well
     assert "degraded" in told
     assert re.search(rf"slipway-local-database-\S*-{clone.port}: its container is exited", told)
-    _docker("start", database)
+    docker_lines("start", database)
     _until(lambda: clone.status()["health"] == "healthy")
-    assert clone.lighthouses() == 1
+    assert lighthouses(clone) == 1
 
 
 def test_an_emulator_that_is_gone_is_said_to_be_and_the_database_keeps_its_data(clone: Clone) -> None:
@@ -453,7 +335,7 @@ def test_an_emulator_that_is_gone_is_said_to_be_and_the_database_keeps_its_data(
     time.sleep(1)
     assert clone.status()["emulator"] == "stopped"
     assert re.search(r"has ended.*its \d\d\d resources with it", clone.slipway("up"))
-    assert clone.lighthouses() == 1
+    assert lighthouses(clone) == 1
     # Two web tasks, a worker, Postgres, Redis: nothing of the emulator before. The clean-up comes and goes.
     _until(lambda: len(clone.containers()) == 5)
 

@@ -1,0 +1,158 @@
+"""A copy of this repository, and its commands run in it: beside whatever else runs here, on its own port and state."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND_SECONDS = 900
+
+
+class Clone:
+    """A copy of the repository and the `slipway` command run in it."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        self.root = root
+        self.port = port
+        # SLIPWAY_RUN_DIR is not this clone's: an `eval "$(slipway env)"` around the tests must not reach it.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_RUN")}
+        self.env = inherited | {"SLIPWAY_PORT": str(port), "PYTHONPATH": str(root)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "infra.cli", *arguments],
+            cwd=self.root,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def slipway(self, *arguments: str, code: int = 0) -> str:
+        process = self.start(*arguments)
+        stdout, stderr = process.communicate(timeout=COMMAND_SECONDS)
+        assert process.returncode == code, f"slipway {arguments}: {process.returncode}\n{stdout}\n{stderr}"
+        return stdout + stderr
+
+    def status(self) -> dict[str, Any]:
+        process = self.start("status", "--json")
+        stdout, _ = process.communicate(timeout=60)
+        found: dict[str, Any] = json.loads(stdout)
+        return found
+
+    def get(self, path: str, url: str = "") -> tuple[int, str]:
+        """Status and body of what the stack local, or the one at `url`, answers."""
+        return self.request("GET", path, url=url)
+
+    def request(self, method: str, path: str, body: str = "", url: str = "") -> tuple[int, str]:
+        parts = urlsplit(url or self.status()["url"])
+        connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=10)
+        try:
+            connection.request(method, path, body or None, {"Host": parts.netloc, "Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def pulumi(self, *arguments: str, stack: str = "local", code: int = 0) -> str:
+        """Plain `pulumi`, as `eval "$(slipway env)"` makes it work."""
+        return self.shell(shlex.join(["pulumi", *arguments, "--stack", stack]), code)
+
+    def shell(self, commands: str, code: int = 0) -> str:
+        """What somebody types, after `eval "$(slipway env)"`: up to the first command that fails."""
+        done = subprocess.run(
+            ["bash", "-c", f'set -e; eval "$(python -m infra.cli env)"; {commands}'],
+            cwd=self.root,
+            env=self.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def aws(self, service: str) -> Any:
+        """A client of its local AWS."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the stubs know literal names only
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+        )
+
+    def containers(self) -> list[str]:
+        return docker_lines("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
+
+    def volumes(self) -> list[str]:
+        return docker_lines("volume", "ls", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
+
+    def store(self, service: str) -> list[str]:
+        """Options of `docker ps` for the containers of `rds` or `elasticache`."""
+        return ["--filter", f"label=slipway.emulator={self.port}", "--filter", f"label=ministack={service}"]
+
+    def processes(self) -> list[str]:
+        """Command lines of processes that run from this copy."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                    inside = str(self.root) in (entry / "environ").read_bytes().decode(errors="replace")
+                except (FileNotFoundError, ProcessLookupError, PermissionError):
+                    continue
+                if inside and words:
+                    found.append(words.replace("\0", " "))
+        return found
+
+
+def docker_lines(*arguments: str) -> list[str]:
+    """The words that a `docker` command prints."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def copy_to(root: Path) -> None:
+    """The work tree as git would have it, below `root`."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    for name in filter(None, tracked):
+        if (ROOT / name).is_file():
+            target = root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    (root / ".venv").symlink_to(Path(sys.executable).parents[1])
+
+
+@contextmanager
+def cloned(root: Path) -> Iterator[Clone]:
+    """A copy on a free port; taken down at the end, whatever came of it."""
+    copy_to(root)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    clone = Clone(root, port)
+    try:
+        yield clone
+    finally:
+        clone.slipway("down")

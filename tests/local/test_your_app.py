@@ -1,0 +1,133 @@
+"""docs/your-app.md, followed to the letter in one copy of the repository, with two apps that are not ours in kind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
+from tests.local.clone import ROOT, Clone, cloned, docker_lines
+
+pytestmark = pytest.mark.e2e
+
+GUIDE = (ROOT / "docs" / "your-app.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The guide's fenced blocks, in their order."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", GUIDE, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+TAKE_AWAY, PUT_IN, RENAME, SECOND_STACK = blocks("sh")
+BARE, SYNC_ORM = blocks("yaml")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    with cloned(tmp_path_factory.mktemp("shop") / "repository") as clone:
+        if (clone.root / "tests" / "app").is_dir():
+            clone.shell(TAKE_AWAY)
+        clone.shell(PUT_IN)
+        clone.shell(RENAME)
+        (clone.root / "stacks" / "app.yaml").write_text(BARE)
+        yield clone
+
+
+def url(shop: Clone, stack: str) -> str:
+    return str(json.loads(shop.pulumi("stack", "output", "--json", stack=stack))["url"])
+
+
+def test_an_app_without_a_store_is_deployed_under_the_new_name_alone(shop: Clone) -> None:
+    told = shop.slipway("up")
+    assert f"curl {shop.status()['url']}ping\n" in told
+    assert shop.get("/greet/Ada") == (200, '{"greeting":"Hello, Ada"}')
+    assert shop.status()["health"] == "healthy"
+    names = [r["urn"].rsplit("::", 1)[-1] for r in resources(shop) if not r["type"].startswith("pulumi:")]
+    assert len(names) > 60
+    assert [name for name in names if "shop-local" not in name or "slipway" in name] == []
+    assert {r["urn"].split("::")[1] for r in resources(shop)} == {"shop"}
+    running = {docker_lines("inspect", "--format", "{{.Name}}", container)[0] for container in shop.containers()}
+    assert [name for name in running if "slipway" in name] == []
+
+
+def resources(shop: Clone) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(shop.pulumi("stack", "export"))["deployment"]["resources"]
+    return found
+
+
+def test_plan_bill_and_picture_have_nothing_that_the_app_does_not_need(shop: Clone) -> None:
+    picture = shop.root / "dev.svg"
+    shop.slipway("diagram", "dev", "--out", str(picture))
+    shown = {
+        "plan": shop.slipway("plan", "dev", "--offline"),
+        "bill": shop.slipway("cost", "dev"),
+        "picture": re.sub(r"<[^>]*>", " ", picture.read_text()),
+    }
+    for where, text in shown.items():
+        assert "web" in text, where
+        for absent in ("database", "postgres", "cache", "redis", "worker", "queue", "bucket", "secret"):
+            assert not re.search(rf"{absent}(?! logs)", text, re.IGNORECASE), (where, absent)
+
+
+def test_a_second_stack_of_the_tier_lives_beside_the_first_and_goes_alone(shop: Clone) -> None:
+    shop.shell(SECOND_STACK)
+    first, second = url(shop, "local"), url(shop, "qa")
+    assert first != second
+    for address in (first, second):
+        assert shop.get("/ping", address) == (200, '{"answer":"pong"}')
+    shop.pulumi("destroy", "--yes", "--skip-preview", stack="qa")
+    assert shop.get("/ping", second)[0] != 200
+    assert shop.get("/ping", first)[0] == 200
+    shop.pulumi("preview", "--refresh", "--expect-no-changes")
+
+
+def test_an_app_with_its_own_dockerfile_and_a_sync_orm_keeps_its_notes_in_postgres(shop: Clone) -> None:
+    shop.shell("rm -r backend && cp -r tests/apps/sync_orm backend")
+    (shop.root / "stacks" / "app.yaml").write_text(SYNC_ORM)
+    shop.slipway("up")
+    assert shop.request("POST", "/notes", '{"text": "Lighthouse"}') == (201, "1")
+    assert shop.get("/notes") == (200, '["Lighthouse"]')
+    status = shop.status()
+    assert (status["health"], len(status["tasks"])) == ("healthy", 2)
+    main = shop.root / "backend" / "notes" / "main.py"
+    main.write_text(main.read_text().replace('"/notes"', '"/all-notes"'))
+    shop.slipway("up")
+    assert shop.get("/all-notes") == (200, '["Lighthouse"]')
+
+
+ASK = """
+import os, psycopg2
+url = os.environ["DATABASE_URL"]
+with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+    cursor.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    print(*cursor.fetchone())
+try:
+    psycopg2.connect(url.partition("sslrootcert=")[0] + "sslrootcert=/etc/ssl/certs/ca-certificates.crt")
+except psycopg2.OperationalError as error:
+    print(error)
+"""
+
+
+def test_its_connections_to_postgres_are_encrypted_and_the_server_is_verified(shop: Clone) -> None:
+    (task, *_) = docker_lines(
+        "ps", "--quiet", "--filter", f"label=slipway.emulator={shop.port}", "--filter", "name=web"
+    )
+    told = " ".join(docker_lines("exec", task, "python", "-c", ASK))
+    assert re.match(r"True TLSv1\.[23] ", told)
+    assert "certificate verify failed" in told
+
+
+def test_down_leaves_nothing(shop: Clone) -> None:
+    shop.slipway("down")
+    assert shop.processes() == []
+    ensure_docker()  # `down` has stopped the engine, if nothing else ran in it
+    try:
+        assert shop.containers() == []
+        assert shop.volumes() == []
+    finally:
+        stop_docker_if_ours()
