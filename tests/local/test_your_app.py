@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -44,20 +43,17 @@ def url(shop: Clone, stack: str) -> str:
 
 def test_an_app_without_a_store_is_deployed_under_the_new_name_alone(shop: Clone) -> None:
     told = shop.slipway("up")
-    assert f"curl {shop.status()['url']}ping\n" in told
-    assert shop.get("/greet/Ada") == (200, '{"greeting":"Hello, Ada"}')
-    assert shop.status()["health"] == "healthy"
-    names = [r["urn"].rsplit("::", 1)[-1] for r in resources(shop) if not r["type"].startswith("pulumi:")]
+    status = shop.status()
+    assert f"curl {status['url']}ping\n" in told
+    assert shop.get("/greet/Ada", status["url"]) == (200, '{"greeting":"Hello, Ada"}')
+    assert (status["health"], status["troubles"]) == ("healthy", [])
+    made = json.loads(shop.pulumi("stack", "export"))["deployment"]["resources"]
+    names = [resource["urn"].rsplit("::", 1)[-1] for resource in made if not resource["type"].startswith("pulumi:")]
     assert len(names) > 60
     assert [name for name in names if "shop-local" not in name or "slipway" in name] == []
-    assert {r["urn"].split("::")[1] for r in resources(shop)} == {"shop"}
-    running = {docker_lines("inspect", "--format", "{{.Name}}", container)[0] for container in shop.containers()}
+    assert {resource["urn"].split("::")[1] for resource in made} == {"shop"}
+    running = docker_lines("inspect", "--format", "{{.Name}} {{.Config.Image}}", *shop.containers())
     assert [name for name in running if "slipway" in name] == []
-
-
-def resources(shop: Clone) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(shop.pulumi("stack", "export"))["deployment"]["resources"]
-    return found
 
 
 def test_plan_bill_and_picture_have_nothing_that_the_app_does_not_need(shop: Clone) -> None:
@@ -90,14 +86,14 @@ def test_an_app_with_its_own_dockerfile_and_a_sync_orm_keeps_its_notes_in_postgr
     shop.shell("rm -r backend && cp -r tests/apps/sync_orm backend")
     (shop.root / "stacks" / "app.yaml").write_text(SYNC_ORM)
     shop.slipway("up")
-    assert shop.request("POST", "/notes", '{"text": "Lighthouse"}') == (201, "1")
-    assert shop.get("/notes") == (200, '["Lighthouse"]')
     status = shop.status()
     assert (status["health"], len(status["tasks"])) == ("healthy", 2)
+    assert shop.request("POST", "/notes", '{"text": "Lighthouse"}', status["url"]) == (201, "1")
+    assert shop.get("/notes", status["url"]) == (200, '["Lighthouse"]')
     main = shop.root / "backend" / "notes" / "main.py"
     main.write_text(main.read_text().replace('"/notes"', '"/all-notes"'))
     shop.slipway("up")
-    assert shop.get("/all-notes") == (200, '["Lighthouse"]')
+    assert shop.get("/all-notes", status["url"]) == (200, '["Lighthouse"]')
 
 
 ASK = """
