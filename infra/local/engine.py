@@ -152,7 +152,7 @@ def _is_our_provider(process: psutil.Process) -> bool:
 
 def _delete_orphans(session: Session, state: dict[str, Any]) -> None:
     """Take away what a killed engine had made without writing it down; the next update makes it afresh."""
-    orphans = journal.orphans(state)
+    orphans = journal.orphans(state, STACK)
     if not orphans:
         return
     aws = Context()
@@ -163,7 +163,7 @@ def _delete_orphans(session: Session, state: dict[str, Any]) -> None:
         except ClientError as error:
             if not gone(error):
                 raise SlipwayError(f"It cannot be deleted: {error}", "make down, then make up") from None
-        journal.record("deleted", orphan["type"], orphan["id"], {})
+        journal.record("deleted", STACK, orphan["type"], orphan["id"], {})
 
 
 def _clear_pending(session: Session, state: dict[str, Any]) -> None:

@@ -7,16 +7,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from infra import app
 from infra.app import App
 from infra.settings import ROOT, Settings
 
 GUIDE = (ROOT / "docs" / "your-app.md").read_text(encoding="utf-8")
-BARE, SYNC_ORM = re.findall(r"^ *```yaml\n(.*?)^ *```$", GUIDE, re.MULTILINE | re.DOTALL)
+BARE, SYNC_ORM = map(dedent, re.findall(r"^ *```yaml\n(.*?)^ *```$", GUIDE, re.MULTILINE | re.DOTALL))
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".slipway", "__pycache__", ".*_cache")
 READ_BY_ITSELF = "test_app_file or test_contract or test_layout or test_settings or test_build_context"
 """What reads stack files, folders or the app's file by itself; all else stands on fixtures."""
@@ -35,13 +37,28 @@ def test_what_the_guide_says_fits_every_stack_file(text: str, folder: str, tmp_p
         assert list(found.processes) == ["web"]
 
 
-def test_the_guide_names_every_key_and_every_value() -> None:
-    in_ticks = {word.lstrip(".") for word in re.findall(r"`([^`\n]+)`", GUIDE)} | set(re.findall(r"\.\w+", GUIDE))
-    keys = [field.alias or name for part in (App, app.Process) for name, field in part.model_fields.items()]
-    assert [key for key in keys if key not in in_ticks and not any(w.startswith(f"{key}.") for w in in_ticks)] == []
-    assert [
-        value for value in app.VALUES if value not in in_ticks and f".{value.partition('.')[2]}" not in in_ticks
-    ] == []
+def named(heading: str) -> set[str]:
+    """What the first column of a table of the guide names; `.port` goes on from the name before it."""
+    table = GUIDE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    found: set[str] = set()
+    for row in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE):
+        names = re.findall(r"`([^`]+)`", row)
+        found |= {names[0].partition(".")[0] + name if name.startswith(".") else name for name in names}
+    return found
+
+
+def test_the_guide_names_every_value_of_the_kit() -> None:
+    assert named("Every value of the kit") == set(app.VALUES)
+
+
+def test_the_guide_names_every_key() -> None:
+    def keys(part: type[BaseModel]) -> set[str]:
+        return {field.alias or name for name, field in part.model_fields.items()}
+
+    expected = keys(App) - {"health", "processes"} | {f"health.{key}" for key in keys(app.Health)} | {"processes.NAME"}
+    found = named("Every key of stacks/app.yaml")
+    assert {key for key in found if not key.startswith(".")} == expected
+    assert {key.removeprefix(".") for key in found if key.startswith(".")} == keys(app.Process)
 
 
 def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp_path: Path) -> None:
@@ -50,7 +67,7 @@ def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp
     for folder in ("app", "tests/app"):
         shutil.rmtree(copy / folder, ignore_errors=True)
     shutil.copytree(copy / "tests" / "apps" / "bare", copy / "backend", dirs_exist_ok=True)
-    (copy / "stacks" / "app.yaml").write_text(BARE.replace("   ", ""))
+    (copy / "stacks" / "app.yaml").write_text(BARE)
     for name in ("Pulumi.yaml", "pyproject.toml"):
         path = copy / name
         path.write_text(re.sub(r'^name(: |\s*=\s*")slipway', r"name\1shop", path.read_text(), flags=re.MULTILINE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +131,23 @@ def test_the_journal_names_what_was_made_and_is_not_in_the_state(
 ) -> None:
     monkeypatch.setenv("SLIPWAY_RUN_DIR", str(tmp_path))
     for id in ("kept", "orphan", "gone"):
-        journal.record("created", "aws:ec2/vpc:Vpc", id, {"arn": f"arn:{id}", "password": "hidden"})
-    journal.record("deleted", "aws:ec2/vpc:Vpc", "gone", {})
+        journal.record("created", "local", "aws:ec2/vpc:Vpc", id, {"arn": f"arn:{id}", "password": "hidden"})
+    journal.record("created", "qa", "aws:ec2/vpc:Vpc", "of another stack", {})
+    journal.record("deleted", "local", "aws:ec2/vpc:Vpc", "gone", {})
     state = {"deployment": {"resources": [{"type": "aws:ec2/vpc:Vpc", "id": "kept"}]}}
-    assert [entry["id"] for entry in journal.orphans(state)] == ["orphan"]
+    assert [entry["id"] for entry in journal.orphans(state, "local")] == ["orphan"]
     assert "hidden" not in journal.path().read_text()
+
+
+def test_the_journal_keeps_whatever_a_deletion_reads() -> None:
+    """What a killed engine left behind is deleted by the journal alone."""
+    read = {
+        key
+        for kind in TYPES.values()
+        for key in re.findall(r'known(?:\.get\(|\[)"(\w+)"', inspect.getsource(kind.delete))
+    }
+    assert len(read) > 10
+    assert read - journal.KEPT == set()
 
 
 def test_every_type_says_what_it_takes() -> None:

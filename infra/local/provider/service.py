@@ -144,10 +144,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         def create() -> Any:
             id, outputs = kind.create(self.aws, given)
-            journal.record("created", kind.type_name, id, given | outputs)
+            journal.record("created", _stack(request.urn), kind.type_name, id, given | outputs)
             return provider_pb2.CreateResponse(id=id, properties=encode(given | outputs, hidden | kind.secret))
 
-        return self._guard(context, kind, given, hidden, create)
+        return self._guard(context, kind, given, hidden, create, _stack(request.urn))
 
     def Read(self, request: Any, context: Any) -> Any:
         kind = TYPES.get(_token(request.urn))
@@ -173,7 +173,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 id=request.id, properties=encode(properties, marks), inputs=encode(inputs | written, marks)
             )
 
-        return self._guard(context, kind, known, hidden, read)
+        return self._guard(context, kind, known, hidden, read, _stack(request.urn))
 
     def Update(self, request: Any, context: Any) -> Any:
         kind = TYPES[_token(request.urn)]
@@ -193,7 +193,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             outputs = kind.update(self.aws, request.id, known | old, new)
             return provider_pb2.UpdateResponse(properties=encode(after | outputs, marks))
 
-        return self._guard(context, kind, after, marks, update)
+        return self._guard(context, kind, after, marks, update, _stack(request.urn))
 
     def Delete(self, request: Any, context: Any) -> Any:
         kind = TYPES[_token(request.urn)]
@@ -205,10 +205,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             except ClientError as error:
                 if not gone(error):
                     raise
-            journal.record("deleted", kind.type_name, request.id, known)
+            journal.record("deleted", _stack(request.urn), kind.type_name, request.id, known)
             return empty_pb2.Empty()
 
-        return self._guard(context, kind, known, hidden, delete)
+        return self._guard(context, kind, known, hidden, delete, _stack(request.urn))
 
     def Invoke(self, request: Any, context: Any) -> Any:
         function = INVOKES.get(request.tok)
@@ -227,14 +227,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return self._guard(context, None, {}, set(), invoke)
 
     def _guard(
-        self, context: Any, kind: Kind | None, properties: Properties, hidden: set[str], call: Callable[[], Any]
+        self,
+        context: Any,
+        kind: Kind | None,
+        properties: Properties,
+        hidden: set[str],
+        call: Callable[[], Any],
+        stack: str = "",
     ) -> Any:
         """Run a call; what goes wrong becomes the engine's message on the resource, in AWS's words."""
         try:
             return call()
         except InitFailed as failure:
             if kind and failure.id:
-                journal.record("created", kind.type_name, failure.id, failure.properties)
+                journal.record("created", stack, kind.type_name, failure.id, properties | failure.properties)
             marks = hidden | (kind.secret if kind else set())
             _fail_initialisation(context, failure, encode(properties | failure.properties, marks))
         except ClientError as error:
@@ -255,6 +261,11 @@ def _found(kind: Kind, aws: Context, id: str, known: Properties) -> Properties |
         if gone(error):
             return None
         raise
+
+
+def _stack(urn: str) -> str:
+    """The stack in a URN."""
+    return urn.split("::")[0].removeprefix("urn:pulumi:")
 
 
 def _token(urn: str) -> str:

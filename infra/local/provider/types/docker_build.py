@@ -13,6 +13,7 @@ from pathlib import Path
 
 from docker.utils.build import exclude_paths
 
+from infra.local.docker_engine import buildkit_client
 from infra.local.provider.kind import Cancelled, Context, Kind, Properties, Refused, set_of
 
 LINES = 40
@@ -91,7 +92,7 @@ def _build_and_push(aws: Context, given: Properties) -> str:
     for tag in tags:
         if tag.split(":")[0].split("/")[0] not in LOCAL:
             raise Refused(f"{tag} is not in the local registry: the local provider pushes nowhere else")
-    docker = os.environ.get("SLIPWAY_DOCKER", "docker")
+    docker = os.environ.get("SLIPWAY_DOCKER") or str(buildkit_client() or "docker")  # none is named to plain `pulumi`
     with tempfile.TemporaryDirectory() as scratch:
         _run(aws, [docker, "build", *_arguments(given, Path(scratch))], "The image does not build")
     digest = ""
