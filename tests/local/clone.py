@@ -123,7 +123,8 @@ class Clone:
 
 def docker_lines(*arguments: str) -> list[str]:
     """The words that a `docker` command prints."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.split()
 
 

@@ -98,16 +98,17 @@ def test_an_app_with_its_own_dockerfile_and_a_sync_orm_keeps_its_notes_in_postgr
 
 
 ASK = """
-import os, psycopg2
+import os, socket, psycopg2
 url = os.environ["DATABASE_URL"]
-with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-    cursor.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-    print(*cursor.fetchone())
+info = psycopg2.connect(url).info
+print(info.ssl_in_use, info.ssl_attribute("protocol"))
+host = url.partition("@")[2].partition(":")[0]
 try:
-    psycopg2.connect(url.partition("sslrootcert=")[0] + "sslrootcert=/etc/ssl/certs/ca-certificates.crt")
+    psycopg2.connect(url.replace(f"@{host}:", f"@{socket.gethostbyname(host)}:"))
 except psycopg2.OperationalError as error:
     print(error)
 """
+"""The certificate is for the server's name: by its address alone it could be anybody."""
 
 
 def test_its_connections_to_postgres_are_encrypted_and_the_server_is_verified(shop: Clone) -> None:
@@ -116,7 +117,7 @@ def test_its_connections_to_postgres_are_encrypted_and_the_server_is_verified(sh
     )
     told = " ".join(docker_lines("exec", task, "python", "-c", ASK))
     assert re.match(r"True TLSv1\.[23] ", told)
-    assert "certificate verify failed" in told
+    assert "does not match host name" in told
 
 
 def test_down_leaves_nothing(shop: Clone) -> None:
