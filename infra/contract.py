@@ -61,6 +61,8 @@ SYSTEM_CA_PATH = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian's and Alpine's images have the public authorities, which sign ElastiCache's certificates."""
 DATABASE_CA_URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 """RDS's authorities are in no system's list."""
+LONGEST_STOP_SECONDS = 120
+"""ECS's longest stopTimeout on Fargate."""
 SPARE_CONNECTIONS = 10
 """Of the database, for people and the release step."""
 

@@ -177,10 +177,17 @@ class Processes:
         return Web(f"{self._name}-{label}", args)
 
     def _make_worker(self, label: str, process: Process) -> Worker:
+        task = self._task(label, process)
+        # A job outlives what a request may take: its task asks not to be scaled in, and is given ECS's longest stop.
+        protect = {
+            "Effect": "Allow",
+            "Action": ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
+            "Resource": pulumi.Output.format("{0}/*", self._foundation.cluster.task_arns()),
+        }
         args = WorkerArgs(
             place=self._place(label),
             label=label,
-            task=self._task(label, process),
+            task=task.but(statements=[*task.statements, protect], stop_timeout=contract.LONGEST_STOP_SECONDS),
             tasks=process.tasks,
             max_tasks=process.most_tasks,
             queue_name=self._stores.queue.name if self._stores.queue else "",

@@ -68,6 +68,8 @@ ROLES = {
         "sqs:SendMessage",
         "s3:PutObject",
         "s3:DeleteObject",
+        "ecs:GetTaskProtection",
+        "ecs:UpdateTaskProtection",
     },
     "release-execution": START_WITH_SECRETS,
     "cleanup-execution": START_WITH_SECRETS,
@@ -202,6 +204,12 @@ def test_whatever_runs_the_apps_code_waits_for_the_release_step(stack: str) -> N
     assert len(running) == 3
     for resource in running:
         assert f"TaskDefinition {release.name}" in resource.depends_on, resource.name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_job_has_longer_to_end_than_a_request(stack: str) -> None:
+    found = {name: container["stopTimeout"] for name, container in containers(stack).items()}
+    assert found["worker"] == 120 > found["web"]
 
 
 @pytest.mark.parametrize("stack", STACKS)
