@@ -44,15 +44,17 @@ def _file(name: str, lines: int, follow: bool) -> None:
 
 def _app(lines: int, follow: bool) -> None:
     session = open_session()
-    groups = engine.outputs(session).get("logGroups") or {} if emulator.running() else {}
-    group = groups.get("web")
-    if not group:
+    outputs = engine.outputs(session) if emulator.running() else {}
+    group = (outputs.get("logGroups") or {}).get("web")
+    # A rollout that failed has outputs too: what it left is a log that nobody writes to any more, and why it ended.
+    if not (group and _serving(session, outputs)):
         failed = _failed_tasks(session) if emulator.running() else []
-        if not failed:
-            raise SlipwayError("Nothing is deployed, so the app has no log.", "make up")
         for task in failed:
             sys.stdout.write("\n".join(_last_words(session, task, lines)) + "\n")
-        return
+        if failed:
+            return
+        if not group:
+            raise SlipwayError("Nothing is deployed, so the app has no log.", "make up")
     logs = client(session, "logs")
 
     def since(start: int) -> list[tuple[int, str]]:
@@ -69,6 +71,12 @@ def _app(lines: int, follow: bool) -> None:
             newest = events[-1][0] + 1 if events else 0
             time.sleep(POLL_SECONDS)
             events = since(newest)
+
+
+def _serving(session: Session, outputs: dict[str, Any]) -> bool:
+    """Whether a task of the web service runs."""
+    cluster, service = outputs.get("cluster"), (outputs.get("services") or {}).get("web")
+    return bool(service and client(session, "ecs").list_tasks(cluster=cluster, serviceName=service)["taskArns"])
 
 
 def _failed_tasks(session: Session) -> list[dict[str, Any]]:
