@@ -74,9 +74,12 @@ def _app(lines: int, follow: bool) -> None:
 
 
 def _serving(session: Session, outputs: dict[str, Any]) -> bool:
-    """Whether a task of the web service runs."""
-    cluster, service = outputs.get("cluster"), (outputs.get("services") or {}).get("web")
-    return bool(service and client(session, "ecs").list_tasks(cluster=cluster, serviceName=service)["taskArns"])
+    """Whether a task of the web service is healthy: one that crashes is started again, and may run just now."""
+    ecs, cluster = client(session, "ecs"), outputs.get("cluster")
+    service = (outputs.get("services") or {}).get("web")
+    arns = ecs.list_tasks(cluster=cluster, serviceName=service)["taskArns"] if service else []
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    return any(task.get("healthStatus") == "HEALTHY" for task in tasks)
 
 
 def _failed_tasks(session: Session) -> list[dict[str, Any]]:
