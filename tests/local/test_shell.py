@@ -104,8 +104,8 @@ LOCAL = yaml.safe_load((ROOT / "stacks" / "Pulumi.local.yaml").read_text())["con
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell in which nothing says where to."""
-    for name in FOREIGN:
+    """A shell in which nothing says where to, whatever the tests before this one left in the process."""
+    for name in {*FOREIGN, *shell.leading_elsewhere(os.environ)}:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
