@@ -17,6 +17,7 @@ from infra.app import App
 from infra.errors import SlipwayError
 from infra.graph import cost
 from infra.local.paths import ROOT
+from infra.local.provider.invokes import PLANNED_VPC
 from infra.local.session import open_session
 from infra.settings import Settings
 
@@ -45,7 +46,8 @@ def plan(stack: str) -> list[Resource]:
 
 def states(stack: str) -> list[State]:
     """The preview's states: with inputs and dependencies, some inputs secret. Raises `SlipwayError` as `plan` does."""
-    App.load(Settings.from_files(stack))  # a wrong value is named before anything else happens
+    settings = Settings.from_files(stack)
+    App.load(settings)  # a wrong value is named before anything else happens
     session = open_session()
     with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
         project = Path(scratch) / "project"
@@ -60,6 +62,8 @@ def states(stack: str) -> list[State]:
         state = Path(scratch) / "state"
         state.mkdir()
         environment = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "plan"}
+        if settings.existing_vpc:
+            environment[PLANNED_VPC] = settings.existing_vpc.id
         _pulumi(session.toolchain.pulumi, project, environment, "stack", "init", stack)
         answer = _pulumi(session.toolchain.pulumi, project, environment, "preview", "--json", "--stack", stack)
     return [step["newState"] for step in json.loads(answer)["steps"]]

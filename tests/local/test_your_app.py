@@ -70,8 +70,17 @@ def test_plan_bill_and_picture_have_nothing_that_the_app_does_not_need(shop: Clo
         assert re.findall(stores, text, re.IGNORECASE) == [], where
 
 
-def test_a_second_stack_of_the_tier_lives_beside_the_first_and_goes_alone(shop: Clone) -> None:
-    shop.shell(SECOND_STACK)
+def test_a_second_stack_of_the_tier_lives_on_the_firsts_network_and_goes_alone(shop: Clone) -> None:
+    network = json.loads(shop.pulumi("stack", "output", "--json"))["foundation"]["network"]
+    rings = {"publicSubnets": "public_subnet_ids", "privateSubnets": "private_subnet_ids"}
+    rings["isolatedSubnets"] = "isolated_subnet_ids"
+    given = [("id", network["vpc_id"])]
+    given += [(f"{ring}[{at}]", id) for ring, key in rings.items() for at, id in enumerate(network[key])]
+    on_its_network = "".join(f"pulumi config set --path 'existingVpc.{key}' {id} -s qa\n" for key, id in given)
+    shop.shell(SECOND_STACK.replace("pulumi up", f"{on_its_network}pulumi up"))
+    assert "aws:ec2/vpc:Vpc" not in shop.slipway("plan", "qa", "--offline")
+    made = json.loads(shop.pulumi("stack", "export", stack="qa"))["deployment"]["resources"]
+    assert not {"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"} & {resource["type"] for resource in made}
     first, second = url(shop, "local"), url(shop, "qa")
     assert first != second
     assert "Nothing to change." in shop.slipway("up")
