@@ -53,7 +53,7 @@ class ImageArgs:
         arguments = {"BASE_IMAGE": settings.base_image}
         if not own:
             arguments |= {"SOURCE": source.name, "MODULE": app.module}
-            extra["gunicorn.conf.py"] = ROOT / "docker" / "app" / "gunicorn.conf.py"
+            extra |= {name: ROOT / "docker" / "app" / name for name in ("gunicorn.conf.py", "slim.py")}
         return cls(
             registry=registry,
             source=source,

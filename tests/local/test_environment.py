@@ -22,6 +22,7 @@ import pytest
 
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
+from tests.local.conftest import BASE_IMAGE
 
 EXPORT_SECONDS = 60
 SCHEDULE_SECONDS = 120
@@ -66,6 +67,14 @@ def test_the_tasks_run_the_digest_that_was_built(clone: Clone) -> None:
         "HEALTHY",
         "UNKNOWN",
     ]  # the worker has no check
+
+
+def test_the_image_is_a_hundred_megabytes_above_its_base(clone: Clone) -> None:
+    """Symbols, C sources, tests of packages, and AWS services that nobody calls: docker/app/slim.py took them out."""
+    mine = docker_lines("images", f"localhost:{clone.port}/*", "--format", "{{.Repository}}:{{.Tag}}")
+    (image,) = [name for name in mine if ":database-" not in name]
+    app, base = (int(*docker_lines("image", "inspect", "--format", "{{.Size}}", name)) for name in (image, BASE_IMAGE))
+    assert app - base < 100_000_000
 
 
 def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: Clone) -> None:
