@@ -89,7 +89,7 @@ def main() -> None:
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work.chmod(0o755)
-        database, owner = stack.enter_context(postgres(work))
+        database, owner = stack.enter_context(postgres())
         store, redis_url = stack.enter_context(redis(work))
         for server in (database, store):
             subprocess.run(["taskset", "-a", "-c", "-p", str(OTHER_CORE), str(server.process.pid)], capture_output=True)

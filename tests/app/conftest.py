@@ -25,8 +25,8 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that the tests ma
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    with postgres(tmp_path_factory.mktemp("pg")) as running:
+def postgres_server() -> Iterator[tuple[Server, str]]:
+    with postgres() as running:
         yield running
 
 

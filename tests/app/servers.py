@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,18 +108,18 @@ class Tls:
 
 
 @contextmanager
-def postgres(folder: Path, tls: Tls | None = None) -> Iterator[tuple[Server, str]]:
-    """A Postgres, and the URL of its owner."""
+def postgres(tls: Tls | None = None) -> Iterator[tuple[Server, str]]:
+    """A Postgres, and the URL of its owner. Its folder is its own: every pytest that starts on this machine takes
+    away from others what they may do in pytest's, and as root the server runs as another user."""
+    with tempfile.TemporaryDirectory(prefix="slipway-postgres-") as folder:
+        yield from _postgres(Path(folder), tls)
+
+
+def _postgres(data: Path, tls: Tls | None) -> Iterator[tuple[Server, str]]:
     initdb, binary, port = find("initdb"), find("postgres"), free_port()
     user = "postgres" if os.geteuid() == 0 else None
-    data = folder / "postgres"
-    data.mkdir()
     if user:
         shutil.chown(data, user)
-        for parent in (folder, *folder.parents):
-            if parent != Path("/") and parent.stat().st_uid == 0 and parent != Path("/tmp"):  # noqa: S108
-                parent.chmod(parent.stat().st_mode | 0o011)
-        assert pwd.getpwnam(user)
     subprocess.run(
         [initdb, "-D", str(data / "data"), "-U", "owner", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8"],
         check=True,

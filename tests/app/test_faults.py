@@ -29,7 +29,7 @@ class World:
 @pytest.fixture(scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     folder: Path = tmp_path_factory.mktemp("faults")
-    with postgres(folder) as (database, owner_url), redis(folder) as (cache, redis_url):
+    with postgres() as (database, owner_url), redis(folder) as (cache, redis_url):
         settings = Settings(
             _env_file=None,
             secret_key=KEY,  # type: ignore[arg-type]

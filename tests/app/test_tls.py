@@ -35,8 +35,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 
 @pytest.fixture(scope="module")
-def secure_postgres(tls: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with postgres(tmp_path_factory.mktemp("pg-tls"), tls) as (server, _):
+def secure_postgres(tls: Tls) -> Iterator[Server]:
+    with postgres(tls) as (server, _):
         yield server
 
 
