@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from infra.errors import SlipwayError
+from infra.pipeline import commands as pipeline
+from infra.pipeline.opened import opened
 
 app = typer.Typer(
     help="Deploy a FastAPI service to AWS, or to an AWS on this machine.",
@@ -165,7 +166,7 @@ def migrate(stack: StackName) -> None:
     """Run a stack's release step alone: migrations, as they were deployed last."""
     from infra.release import commands
 
-    commands.migrate(_opened(stack), out.print)
+    commands.migrate(opened(stack), out.print)
     out.print("The release step is done.")
 
 
@@ -178,7 +179,7 @@ def deployments(
     """List a stack's last deployments, from ECS itself: when, what, how it ended and in how many seconds."""
     from infra.release import commands
 
-    rows = commands.history(_opened(stack), limit)
+    rows = commands.history(opened(stack), limit)
     if as_json:
         sys.stdout.write(json.dumps([row.json() for row in rows], indent=2) + "\n")
         return
@@ -200,23 +201,16 @@ def rollback(
     """Deploy a former image again, with everything that an `up` looks at. The database stays as it is."""
     from infra.release import commands
 
-    opened = _opened(stack)
-    past = commands.target(opened, to or None)
+    found = opened(stack)
+    past = commands.target(found, to or None)
     out.print(f"Going back to {past.digest}, deployed {past.when}{f' of {past.git}' if past.git else ''}.")
-    code = commands.pin(opened, past)
+    code = commands.pin(found, past)
     if code:
         raise typer.Exit(code)
     out.print(f"Every `up` deploys it from now on, until: pulumi config rm {commands.PINNED} --stack {stack}")
 
 
-def _opened(stack: str) -> Any:
-    """A deployed stack, with this machine's own variables where it is the local one."""
-    from infra.local.session import STACK, open_session
-    from infra.release.stack import open_stack
-
-    if stack == STACK:
-        os.environ.update(open_session().environ())
-    return open_stack(stack)
+app.command()(pipeline.promote)
 
 
 @app.command()

@@ -54,8 +54,7 @@ def environment(name: str, settings: Settings, app: App) -> None:
     foundation = Foundation(network, door.facts, cluster, registry, key_arn, stores.database_facts, stores.cache_facts)
     free_tag = before_the_image_is_pushed(name)
     image = Image(f"{name}-app", ImageArgs.of_the_app(app, settings, registry=registry, hooks=free_tag))
-    deployed = image.pinned(settings.image_digest) if settings.image_digest else image.reference
-    processes = Processes(name, app, settings, foundation=foundation, image=deployed, stores=stores)
+    processes = Processes(name, app, settings, foundation=foundation, image=image.reference, stores=stores)
 
     # Whether what serves is what was asked for: on every `up`.
     processes.look_at_what_serves()

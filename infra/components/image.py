@@ -39,6 +39,8 @@ class ImageArgs:
     build_args: Mapping[str, str] = field(default_factory=dict)
     network: str = "default"
     """`host` where a build reaches the package registries only as this machine does."""
+    digest: str = ""
+    """An image of the registry that is deployed as it is: nothing is built then."""
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to be done before it is pushed."""
 
@@ -63,6 +65,7 @@ class ImageArgs:
             architecture=settings.architecture,
             build_args=arguments,
             network=settings.build_network,
+            digest=settings.image_digest,
             hooks=hooks,
         )
 
@@ -89,15 +92,20 @@ class ImageArgs:
 class Image(pulumi.ComponentResource):
     """Builds and pushes one image. Its tag is the hash of what the build sees, and never moves by a push (ECR.2).
 
-    `reference` is `repository@sha256:...`: what a task definition names is exactly what was built here.
+    `reference` is `repository@sha256:...`: what a task definition names is exactly what was built here. An image that
+    is given by its digest is not built: that was done once, and this very one was looked at elsewhere.
     """
 
     reference: pulumi.Output[str]
     digest: pulumi.Output[str]
-    tag: str
 
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:image:Image", name, None, opts)
+        self.digest = pulumi.Output.from_input(args.digest) if args.digest else self._build(name, args)
+        self.reference = pulumi.Output.format("{0}@{1}", args.registry.url, self.digest)
+        self.register_outputs({"digest": self.digest})
+
+    def _build(self, name: str, args: ImageArgs) -> pulumi.Output[str]:
         copy, hashed = build_context(
             args.source,
             args.dockerfile,
@@ -106,7 +114,7 @@ class Image(pulumi.ComponentResource):
             told=f"{args.architecture} {sorted(args.build_args.items())}",
             into=COPIES / name,
         )
-        self.tag = f"{args.tag_prefix}{hashed}"
+        tag = f"{args.tag_prefix}{hashed}"
         repository = args.registry.url
         login = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
         image = docker_build.Image(
@@ -120,7 +128,7 @@ class Image(pulumi.ComponentResource):
             ],
             secrets=_ca_secret(),
             network=docker_build.NetworkMode(args.network),
-            tags=[pulumi.Output.format("{0}:{1}", repository, self.tag)],
+            tags=[pulumi.Output.format("{0}:{1}", repository, tag)],
             registries=[
                 # The provider's schema does not mark it.
                 {"address": repository, "username": login.user_name, "password": pulumi.Output.secret(login.password)},
@@ -128,15 +136,10 @@ class Image(pulumi.ComponentResource):
             push=True,
             # A preview that builds takes minutes and needs a Docker engine; `up` builds and says what failed.
             build_on_preview=False,
-            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks),
+            # The registry decides what goes: a release that others went back from, or on from, is still theirs.
+            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks, retain_on_delete=True),
         )
-        self.digest = image.digest
-        self.reference = pulumi.Output.format("{0}@{1}", repository, image.digest)
-        self.register_outputs({"digest": self.digest})
-
-    def pinned(self, digest: str) -> pulumi.Output[str]:
-        """Another image of the same repository, by its digest."""
-        return self.reference.apply(lambda reference: f"{reference.partition('@')[0]}@{digest}")
+        return image.digest
 
 
 def authorities(settings: Settings, stores: set[str]) -> tuple[dict[str, str | Path], str]:

@@ -25,9 +25,10 @@ class Stack:
     outputs: dict[str, Any]
 
 
-def open_stack(name: str) -> Stack:
+def open_stack(name: str, profile: str = "") -> Stack:
     """Ask `pulumi`, as the environment has it, for a stack's outputs and configuration.
 
+    `profile`: of AWS's shared files, instead of the stack's own or the environment's.
     Raises `SlipwayError` where there is no such stack, or nothing was deployed in it.
     """
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
@@ -35,6 +36,8 @@ def open_stack(name: str) -> Stack:
         raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
     config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
     given = {key[4:]: entry.get("value") for key, entry in config.items() if key.startswith("aws:")}
+    if profile:
+        given["profile"] = profile
     cluster = outputs["foundation"]["cluster"]["arn"]
     return Stack(name, configured(given).of(cluster), cluster, outputs["services"], outputs)
 

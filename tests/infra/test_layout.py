@@ -16,6 +16,7 @@ STORIES = {"__main__": 40, "environment": 100, "preview": 60}
 
 LAYERS = [
     {"cli", "__main__"},
+    {"pipeline"},
     {"graph"},
     {"local", "previews"},
     {"environment", "preview"},

@@ -13,8 +13,10 @@ from infra.local.emulator.process import Emulator
 from infra.release import deployments, rollout
 from infra.release.capacity import check_image
 from infra.release.client import Aws
+from infra.release.promote import find, served_by
 from infra.release.rollout import Service
 from infra.release.smoke import Smoke
+from infra.release.stack import Stack
 from infra.release.verify import verify
 from tests.local.conftest import BASE_IMAGE
 from tests.local.site import Load, Site
@@ -160,3 +162,29 @@ def test_the_oldest_revisions_are_deregistered_but_none_that_runs(site: Site, lo
     gone = deployments.deregister_oldest(local, site.cluster, "web", site.name, keep=2)
     assert gone == [later[0]]
     assert rollout.deployments(local, site.cluster, "web")[0].task_definition == running
+
+
+def stack_of(site: Site, local: Aws) -> Stack:
+    """The site as a deployed stack has it."""
+    url = f"http://{site.name}.alb.localhost:{site.port}/"
+    return Stack("staging", local, site.cluster, {"web": "web"}, {"url": url, "health": {"live": "/"}})
+
+
+def test_what_is_promoted_is_what_serves_healthily(site: Site, local: Aws, pushed: str, said: list[str]) -> None:
+    digest = pushed.partition("@")[2]
+    site.serve(site.define(image=pushed))
+    assert served_by(stack_of(site, local), said.append) == digest  # a rollout under way is waited for
+    site.update(site.define(program=CRASHES, image=pushed))
+    with pytest.raises(SlipwayError, match=r"(?s)rolled back.*about to fall"):
+        served_by(stack_of(site, local), said.append)
+
+
+def test_another_digest_than_the_one_that_serves_is_refused(
+    site: Site, local: Aws, pushed: str, said: list[str]
+) -> None:
+    site.serve(site.define(image=pushed))
+    staging = stack_of(site, local)
+    with pytest.raises(SlipwayError, match=r"staging serves sha256:\w+, and not sha256:0000"):
+        find(staging, replace(staging, name="prod"), "sha256:0000", said.append)
+    with pytest.raises(SlipwayError, match="cannot be promoted to itself"):
+        find(staging, staging, "", said.append)
