@@ -9,7 +9,9 @@ help: ## Show this list
 .venv/ready: pyproject.toml uv.lock $(wildcard app/pyproject.toml app/uv.lock) tools/setup
 	@tools/setup
 
-.PHONY: schema up down status logs doctor test check format dev clean
+.PHONY: setup schema up down status logs doctor test check format dev clean
+setup: .venv/ready ## Install the packages, and nothing else
+
 up: .venv/ready ## Set up everything and deploy the stack `local` on this machine
 	@$(SLIPWAY) up
 

@@ -211,6 +211,8 @@ def rollback(
 
 
 app.command()(pipeline.promote)
+app.command()(pipeline.drift)
+app.command()(pipeline.bootstrap)
 
 
 @app.command()

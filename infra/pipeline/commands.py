@@ -1,4 +1,4 @@
-"""`slipway promote` and `bootstrap`, for a person and for the pipeline alike."""
+"""`slipway promote`, `drift` and `bootstrap`, for a person and for the pipeline alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.pipeline.opened import opened
+from infra.errors import SlipwayError
+from infra.pipeline.opened import local, opened
 
 out = Console(highlight=False, soft_wrap=True)
 steps = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -47,6 +48,64 @@ def promote(
         return
     out.print(f"{copied.blobs} layers copied, {copied.bytes / 1e6:.1f} MB; the others were there.")
     out.print(f"imageDigest of {target} is {found.digest}. Next: pulumi up --stack {target}")
+
+
+def drift(
+    stack: Annotated[str, typer.Argument(help="A deployed stack: staging, prod.")],
+    issue: Annotated[bool, typer.Option("--issue", help="Keep one GitHub issue about it, by `gh`.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare AWS and the sources with what was deployed. Exits 2 where they differ, or 0 with the issue written."""
+    from infra.pipeline import drift as comparison
+    from infra.pipeline import github
+
+    local(stack)
+    found = comparison.differences(stack)
+    title = f"Drift: {stack}"
+    if as_json:
+        sys.stdout.write(json.dumps([each.json() for each in found], indent=2) + "\n")
+    else:
+        for each in found:
+            out.print(f"{each.change} {each.type} {each.name} {', '.join(each.properties)}".rstrip(), markup=False)
+        out.print(f"{stack}: {len(found)} resources differ." if found else f"{stack}: nothing differs.")
+    if not issue:
+        raise typer.Exit(2 if found else 0)
+    if found:
+        github.keep_issue(title, comparison.report(stack, found))
+    else:
+        github.close_issue(title)
+
+
+def bootstrap(
+    region: Annotated[str, typer.Option(help="Of the bucket and the key; else AWS_REGION or the profile's.")] = "",
+    bucket: Annotated[str, typer.Option(help="The bucket's name; else PROJECT-state-ACCOUNT-REGION.")] = "",
+    repository: Annotated[str, typer.Option(help="owner/name on GitHub; else that of the remote `origin`.")] = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Make the bucket of Pulumi's state and its KMS key, once for all stacks. Safe to run again."""
+    from infra.local.paths import project
+    from infra.pipeline import bootstrap as state
+    from infra.pipeline import github
+    from infra.release.client import configured
+
+    found = state.bootstrap(configured({"region": region} if region else {}), project(), bucket, dry_run=dry_run)
+    name, subject = repository or github.origin(), None
+    try:
+        subject = github.look_up(name) if name else None
+    except SlipwayError as error:  # the bucket is of use without it
+        steps.print(f"Not looked up: {error}", markup=False)
+    if as_json:
+        more = {"github_repository": subject.likely if subject else "", "dry_run": dry_run}
+        sys.stdout.write(json.dumps(found.json() | more, indent=2) + "\n")
+        return
+    if dry_run:
+        out.print(f"Would make: {', '.join(found.to_make()) or 'nothing, for both are there'}. Nothing was changed.")
+        return
+    for line in state.told(found, subject):
+        out.print(line, markup=False)
+    if not subject:
+        out.print("Which repository on GitHub is not known: slipway bootstrap --repository owner/name")
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -1,0 +1,95 @@
+"""One comment and one issue, renewed in their place: by a `gh` that keeps them in a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.errors import SlipwayError
+from infra.pipeline import github
+from infra.pipeline.drift import Difference, report
+from tests.fake_gh import FakeGh
+
+PERSON = {"type": "User", "login": "somebody"}
+
+
+@pytest.fixture
+def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
+    fake = FakeGh(tmp_path / "gh")
+    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
+    return fake
+
+
+def test_a_comment_is_written_once_and_then_renewed(gh: FakeGh) -> None:
+    gh.is_there("comments", id=1, issue="7", user=PERSON, body="Nice!")
+    for text in ("first", "second"):
+        github.keep_comment(7, "<!-- pr-7 -->", text)
+    github.keep_comment(8, "<!-- pr-8 -->", "of another")
+    bodies = [(each["issue"], each["body"]) for each in gh.written("comments")]
+    assert bodies == [("7", "Nice!"), ("7", "<!-- pr-7 -->\nsecond"), ("8", "<!-- pr-8 -->\nof another")]
+
+
+def test_a_persons_comment_with_our_mark_is_left_alone(gh: FakeGh) -> None:
+    gh.is_there("comments", id=1, issue="7", user=PERSON, body="<!-- pr-7 -->\nlook here instead")
+    github.keep_comment(7, "<!-- pr-7 -->", "ours")
+    assert [each["body"] for each in gh.written("comments")][1:] == ["<!-- pr-7 -->\nours"]
+    assert "instead" in gh.written("comments")[0]["body"]
+
+
+def test_an_issue_is_opened_renewed_and_closed_by_its_title(gh: FakeGh) -> None:
+    github.close_issue("Drift: prod")
+    for text in ("one", "two"):
+        github.keep_issue("Drift: prod", text)
+    github.keep_issue("Drift: staging", "another")
+    github.close_issue("Drift: prod")
+    assert [(each["title"], each["body"], each["state"]) for each in gh.written("issues")] == [
+        ("Drift: prod", "two", "closed"),
+        ("Drift: staging", "another", "open"),
+    ]
+    github.keep_issue("Drift: prod", "again")
+    assert [each["state"] for each in gh.written("issues")] == ["closed", "open", "open"]
+
+
+def test_without_gh_it_is_said_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SlipwayError, match="gh is not installed"):
+        github.close_issue("Drift: prod")
+
+
+def test_the_report_names_each_resource_that_differs() -> None:
+    found = [Difference("update", "aws:cloudwatch/logGroup:LogGroup", "shop-prod-web-logs", ["retentionInDays"])]
+    told = report("prod", found)
+    assert "| update | `shop-prod-web-logs` | `aws:cloudwatch/logGroup:LogGroup` | retentionInDays |" in told
+    assert "would change 1 resources" in told
+
+
+@pytest.mark.parametrize(
+    ("made", "called"), [("2026-07-14T23:00:00Z", "acme/shop"), ("2026-07-15T00:00:00Z", "acme@11/shop@22")]
+)
+def test_a_new_repository_is_called_by_its_numbers(
+    gh: FakeGh, monkeypatch: pytest.MonkeyPatch, made: str, called: str
+) -> None:
+    monkeypatch.setenv("GH_MADE", made)
+    found = github.look_up("acme/shop")
+    assert (found.likely, found.plain, found.numbered) == (called, "acme/shop", "acme@11/shop@22")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("git@github.com:acme/shop.git", "acme/shop"),
+        ("https://github.com/acme/shop", "acme/shop"),
+        ("ssh://git@github.com/acme/my.shop.git", "acme/my.shop"),
+        ("https://gitlab.com/acme/shop.git", ""),
+    ],
+)
+def test_the_repository_is_that_of_the_folders_remote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, name: str
+) -> None:
+    for arguments in (["init", "--quiet"], ["remote", "add", "origin", url]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    monkeypatch.setattr(github, "ROOT", tmp_path)
+    assert github.origin() == name

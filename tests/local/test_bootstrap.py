@@ -1,0 +1,84 @@
+"""The state's bucket and key, made in the local S3 and KMS; then Pulumi itself keeps a stack and a secret there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.emulator.process import Emulator
+from infra.local.session import open_session
+from infra.pipeline import bootstrap
+from infra.release.client import Aws
+
+pytestmark = pytest.mark.e2e
+PROJECT = "name: probe\nruntime: yaml\n"
+
+
+def slipway(*arguments: str) -> str:
+    command = [sys.executable, "-m", "infra.cli", "bootstrap", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | open_session().environ())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(autouse=True)
+def at_the_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_PORT", str(emulator.port))
+
+
+def test_the_printed_lines_log_in_and_keep_a_secret_under_the_key(emulator: Emulator, tmp_path: Path) -> None:
+    assert "the bucket" in slipway("--dry-run")
+    told = slipway()
+    login, make = re.findall(r"^  (pulumi (?:login|stack init) .*)$", told, re.MULTILINE)
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT)
+    secret = ["pulumi config set --secret word opensesame", "pulumi config get word"]
+    lines = [login, make.replace("STACK", "dev"), *secret]
+    env = {key: value for key, value in open_session().environ().items() if key != "PULUMI_BACKEND_URL"}
+    env |= {"PULUMI_HOME": str(tmp_path / "home"), "PULUMI_CONFIG_PASSPHRASE": ""}
+    done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stdout.endswith("opensesame\n"), done.stdout + done.stderr
+    file = (tmp_path / "Pulumi.dev.yaml").read_text()
+    assert "secretsprovider: awskms://alias/slipway-state" in file
+    assert "opensesame" not in file
+
+
+def test_it_is_versioned_encrypted_closed_and_by_tls_only(aws: Callable[[str], Any], local: Aws) -> None:
+    made = bootstrap.bootstrap(local, "shop")
+    s3 = aws("s3")
+    assert s3.get_bucket_versioning(Bucket=made.bucket)["Status"] == "Enabled"
+    (rule,) = s3.get_bucket_encryption(Bucket=made.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": made.key_arn}
+    closed = s3.get_public_access_block(Bucket=made.bucket)["PublicAccessBlockConfiguration"]
+    assert set(closed.values()) == {True}
+    assert len(closed) == 4
+    (tls,) = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])["Statement"]
+    assert (tls["Effect"], tls["Principal"], tls["Action"]) == ("Deny", "*", "s3:*")
+    assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert tls["Resource"] == [f"arn:aws:s3:::{made.bucket}", f"arn:aws:s3:::{made.bucket}/*"]
+    assert aws("kms").get_key_rotation_status(KeyId=made.key_arn)["KeyRotationEnabled"] is True
+
+
+def test_run_again_it_makes_nothing_anew_and_mends_what_was_loosened(aws: Callable[[str], Any], local: Aws) -> None:
+    first = bootstrap.bootstrap(local, "again")
+    aws("s3").put_object(Bucket=first.bucket, Key=".pulumi/meta.yaml", Body=b"version: 1")
+    aws("s3").put_bucket_versioning(Bucket=first.bucket, VersioningConfiguration={"Status": "Suspended"})
+    second = bootstrap.bootstrap(local, "again")
+    assert (first.to_make(), second.to_make()) == ([f"the bucket {first.bucket}", f"the key {first.key_alias}"], [])
+    assert second.key_arn == first.key_arn
+    assert aws("s3").get_bucket_versioning(Bucket=first.bucket)["Status"] == "Enabled"
+    assert aws("s3").get_object(Bucket=first.bucket, Key=".pulumi/meta.yaml")["Body"].read() == b"version: 1"
+
+
+def test_a_dry_run_makes_nothing(aws: Callable[[str], Any], local: Aws) -> None:
+    planned = bootstrap.bootstrap(local, "looked", dry_run=True)
+    assert len(planned.to_make()) == 2
+    assert planned.bucket not in [each["Name"] for each in aws("s3").list_buckets()["Buckets"]]
+    assert planned.key_alias not in [each["AliasName"] for each in aws("kms").list_aliases()["Aliases"]]
