@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -22,6 +23,11 @@ from tests.app.servers import Server, postgres, redis
 
 KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that the tests make
+
+
+def pytest_configure() -> None:
+    """A run that is told to end stops its servers, as one that is interrupted does."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ from infra.release.client import Aws, configured
 from tests.local.engine_stack import Stack
 
 BASE_IMAGE = "python:3.11-slim"
+
+
+def pytest_configure() -> None:
+    """A run that is told to end takes down what it started, as one that is interrupted does."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
 @pytest.fixture(scope="module")
