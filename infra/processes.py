@@ -96,11 +96,16 @@ class Processes:
         """Process, or `release` -> its log group."""
         return {label: task.log_group_name for label, task in self._tasks().items()}
 
-    def for_the_pipeline(self) -> dict[str, Any]:
-        """What the deploy pipeline's role has to be allowed, as arguments of `PipelineRoleArgs`."""
+    def for_readers(self) -> dict[str, Any]:
+        """What the pipeline's readers may see, as arguments of `PipelineReadersArgs`."""
         return {
             "service_arns": [service.service_arn for service in (self.web | self.workers).values()],
             "tasks": list(self._tasks().values()),
+        }
+
+    def for_the_pipeline(self) -> dict[str, Any]:
+        """What the deploy pipeline's role has to be allowed, as arguments of `PipelineRoleArgs`."""
+        return self.for_readers() | {
             "release": self._release.task if self._release else None,
             "schedule_arns": [scheduled.schedule_arn for scheduled in self.scheduled.values()],
             "scheduler_role_arns": [scheduled.role_arn for scheduled in self.scheduled.values()],

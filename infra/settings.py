@@ -24,6 +24,8 @@ from infra.sizes import DATABASE_MEMORY_GIB, LOG_RETENTION_DAYS
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS_KEY = "secrets"
 
+NAME = r"^([a-z][a-z0-9-]*)?$"
+"""Of a stack, which its GitHub environment is called after too; empty for none."""
 DOMAIN = r"^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})?$"
 
 PLACEHOLDER = "example.com"
@@ -124,7 +126,10 @@ class Settings(BaseModel):
     monthly_budget_usd: Annotated[int, Field(ge=0)]
     github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*(@\d+)?/[\w.-]+(@\d+)?)?$")]
     github_provider: bool
+    promotes_to: Annotated[str, Field(pattern=NAME)]
+    promotes_from: Annotated[str, Field(pattern=NAME)]
     state_bucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
+    state_key: Annotated[str, Field(pattern=r"^(arn:aws:kms:[a-z0-9-]+:\d{12}:key/[\w-]+)?$")]
 
     @model_validator(mode="after")
     def _name(self) -> Self:

@@ -9,11 +9,11 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.roles import ECS_TASKS, Statement, policy, role
+from infra.components.github_trust import ISSUER, Job, StateAccess, allow
+from infra.components.roles import ECS_TASKS, Statement, role
 from infra.foundation import ClusterFacts, TaskFacts
 from infra.settings import Settings
 
-ISSUER = "token.actions.githubusercontent.com"
 PUSH = [
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchDeleteImage",
@@ -45,10 +45,8 @@ UNBOUNDED = {
 class PipelineRoleArgs:
     """Inputs of `PipelineRole`."""
 
-    repository: str
-    """owner/name on GitHub, or owner@123/name@456 where GitHub's tokens name both by number too."""
-    environment: str
-    """The GitHub environment that a job must name, with the approvals that it asks for there: the stack's name."""
+    job: Job
+    """Who may: its environment is named after the stack, with the approvals that it asks for there."""
     repository_arn: pulumi.Input[str]
     """The registry's, for images."""
     cluster: ClusterFacts
@@ -61,18 +59,13 @@ class PipelineRoleArgs:
     scheduler_role_arns: Sequence[pulumi.Input[str]] = ()
     make_provider: bool = True
     """Whether to make the account's OIDC provider of GitHub: there can be only one."""
-    state_bucket: str = ""
-    """The bucket of Pulumi's state, where that is the backend."""
+    state: StateAccess | None = None
 
     @classmethod
     def of(cls, settings: Settings, **facts: Any) -> PipelineRoleArgs:
-        """As a stack's settings have it."""
-        return cls(
-            repository=settings.github_repository,
-            make_provider=settings.github_provider,
-            state_bucket=settings.state_bucket,
-            **facts,
-        )
+        """As a stack's settings have it, for the stack of this program."""
+        job = Job(settings.github_repository, pulumi.get_stack())
+        return cls(job, make_provider=settings.github_provider, **facts)
 
 
 class PipelineRole(pulumi.ComponentResource):
@@ -83,43 +76,28 @@ class PipelineRole(pulumi.ComponentResource):
     """
 
     arn: pulumi.Output[str]
+    provider_arn: pulumi.Output[str]
+    """GitHub's, for other roles of this stack."""
 
     def __init__(self, name: str, args: PipelineRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:pipeline:PipelineRole", name, None, opts)
-        made, _ = role(f"{name}-pipeline", self._trust(name, args), _statements(args), parent=self)
+        self.provider_arn = self._issuer(name, args.make_provider)
+        trust = args.job.trust(self.provider_arn)
+        made, _ = role(f"{name}-pipeline", trust, _statements(args), parent=self)
         self.arn = made.arn
         self.register_outputs({"arn": self.arn})
 
-    def _trust(self, name: str, args: PipelineRoleArgs) -> pulumi.Output[str]:
+    def _issuer(self, name: str, make: bool) -> pulumi.Output[str]:
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         provider = pulumi.Output.format("arn:aws:iam::{0}:oidc-provider/{1}", account, ISSUER)
-        if args.make_provider:
+        if make:
             provider = aws.iam.OpenIdConnectProvider(
                 f"{name}-github",
                 url=f"https://{ISSUER}",
                 client_id_lists=["sts.amazonaws.com"],
                 opts=pulumi.ResourceOptions(parent=self),
             ).arn
-        return policy(
-            [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Federated": provider},
-                    "Action": "sts:AssumeRoleWithWebIdentity",
-                    "Condition": {
-                        "StringEquals": {
-                            f"{ISSUER}:aud": "sts.amazonaws.com",
-                            f"{ISSUER}:sub": f"repo:{args.repository}:environment:{args.environment}",
-                        }
-                    },
-                }
-            ]
-        )
-
-
-def _allow(actions: str | list[str], resources: object, **condition: object) -> Statement:
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resources}
-    return statement | ({"Condition": condition} if condition else {})
+        return provider
 
 
 def _statements(args: PipelineRoleArgs) -> list[Statement]:
@@ -130,33 +108,29 @@ def _statements(args: PipelineRoleArgs) -> list[Statement]:
     in_the_cluster = {"ecs:cluster": args.cluster.arn}
     running = pulumi.Output.format("{0}/*", args.cluster.task_arns())
     found = [
-        _allow(sorted(UNBOUNDED), "*"),
-        _allow(PUSH, args.repository_arn),
-        _allow(services, list(args.service_arns)),
-        _allow("ecs:DescribeServiceDeployments", pulumi.Output.format("{0}/*", args.cluster.deployment_arns())),
-        _allow("ecs:DescribeServiceRevisions", pulumi.Output.format("{0}/*", args.cluster.revision_arns())),
-        _allow("ecs:ListTasks", pulumi.Output.format("{0}/*", args.cluster.instance_arns())),
-        _allow("ecs:DescribeTasks", running),
-        _allow("logs:GetLogEvents", [pulumi.Output.format("{0}:*", task.log_group_arn) for task in args.tasks]),
-        _allow("ecs:TagResource", families),
-        _allow("iam:PassRole", passed_on, StringEquals={"iam:PassedToService": ECS_TASKS}),
+        allow(sorted(UNBOUNDED), "*"),
+        allow(PUSH, args.repository_arn),
+        allow(services, list(args.service_arns)),
+        allow("ecs:DescribeServiceDeployments", pulumi.Output.format("{0}/*", args.cluster.deployment_arns())),
+        allow("ecs:DescribeServiceRevisions", pulumi.Output.format("{0}/*", args.cluster.revision_arns())),
+        allow("ecs:ListTasks", pulumi.Output.format("{0}/*", args.cluster.instance_arns())),
+        allow("ecs:DescribeTasks", running),
+        allow("logs:GetLogEvents", [pulumi.Output.format("{0}:*", task.log_group_arn) for task in args.tasks]),
+        allow("ecs:TagResource", families),
+        allow("iam:PassRole", passed_on, {"StringEquals": {"iam:PassedToService": ECS_TASKS}}),
     ]
     if args.release:
         revisions = pulumi.Output.format("{0}:*", args.release.family_arn)
         found += [
-            _allow("ecs:RunTask", revisions, ArnEquals=in_the_cluster),
-            _allow("ecs:StopTask", running),
+            allow("ecs:RunTask", revisions, {"ArnEquals": in_the_cluster}),
+            allow("ecs:StopTask", running),
         ]
     if args.schedule_arns:
         scheduler = {"iam:PassedToService": "scheduler.amazonaws.com"}
         found += [
-            _allow(["scheduler:GetSchedule", "scheduler:UpdateSchedule"], list(args.schedule_arns)),
-            _allow("iam:PassRole", list(args.scheduler_role_arns), StringEquals=scheduler),
+            allow(["scheduler:GetSchedule", "scheduler:UpdateSchedule"], list(args.schedule_arns)),
+            allow("iam:PassRole", list(args.scheduler_role_arns), {"StringEquals": scheduler}),
         ]
-    if args.state_bucket:
-        bucket = f"arn:aws:s3:::{args.state_bucket}"
-        found += [
-            _allow("s3:ListBucket", bucket),
-            _allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"{bucket}/.pulumi/*"),
-        ]
+    if args.state:
+        found += args.state.writing()
     return found

@@ -39,8 +39,11 @@ class State:
 
     @property
     def secrets_provider(self) -> str:
-        """What `pulumi stack init --secrets-provider` takes."""
-        return f"awskms://{self.key_alias}?region={self.region}&awssdk=v2"
+        """What `pulumi stack init --secrets-provider` takes, with the stack's name in the place of STACK.
+
+        The context ties the secrets to their stack: a role that may decrypt those of one cannot those of another.
+        """
+        return f"awskms://{self.key_alias}?region={self.region}&awssdk=v2&context_stack=STACK"
 
     def to_make(self) -> list[str]:
         """What was not there."""

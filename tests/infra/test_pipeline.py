@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
+import pytest
+
+from infra.components.github_trust import Job, StateAccess
+from infra.components.pipeline_readers import PipelineReaders, PipelineReadersArgs
 from infra.components.pipeline_role import UNBOUNDED, PipelineRole, PipelineRoleArgs
 from infra.components.registry import Registry, RegistryArgs
 from infra.components.scheduled import Scheduled, ScheduledArgs
@@ -25,9 +30,9 @@ def made(
         worker = Worker("w", WorkerArgs(PLACE, "worker", task(), tasks=1, max_tasks=max_tasks, queue_name="jobs"))
         cleanup = Scheduled("cleanup", ScheduledArgs(PLACE, "cleanup", task(), "rate(1 day)"))
         release = task_facts("release") if releases else None
+        access = StateAccess(state_bucket, "arn:state-key", "shop", "prod", "staging")
         args = PipelineRoleArgs(
-            "acme/shop",
-            "prod",
+            Job("acme/shop", "prod"),
             "arn:repository",
             CLUSTER,
             [worker.service_arn],
@@ -36,9 +41,11 @@ def made(
             [cleanup.schedule_arn],
             [cleanup.role_arn],
             make_provider,
-            state_bucket,
+            access if state_bucket else None,
         )
-        PipelineRole("p", args)
+        role = PipelineRole("p", args)
+        facts = (role.provider_arn, access, "arn:key", "arn:repository", CLUSTER, [worker.service_arn], [worker.task])
+        PipelineReaders("p", PipelineReadersArgs(Job("acme/shop", "drift-prod"), *facts, Job("acme/shop", "next")))
 
     return record(build)
 
@@ -141,12 +148,56 @@ def test_without_a_release_step_the_pipeline_runs_no_task_at_all() -> None:
     assert not [action for action in actions if "RunTask" in action]
 
 
-def test_a_state_bucket_is_opened_where_there_is_one_and_below_pulumis_folder_only() -> None:
-    more = statements("p-pipeline", state_bucket="acme-state")[-2:]
-    assert [statement["Resource"] for statement in more] == [
-        "arn:aws:s3:::acme-state",
-        "arn:aws:s3:::acme-state/.pulumi/*",
+def resources(found: list[dict[str, Any]], *actions: str) -> set[str]:
+    """What these actions are allowed on."""
+    told: set[str] = set()
+    for statement in found:
+        named = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        if set(actions) & set(named):
+            told |= {statement["Resource"]} if isinstance(statement["Resource"], str) else set(statement["Resource"])
+    return told
+
+
+def test_the_pipeline_writes_its_own_state_and_reads_that_of_the_stack_that_it_promotes_from() -> None:
+    found = statements("p-pipeline", state_bucket="acme-state")
+    folder = "arn:aws:s3:::acme-state/.pulumi"
+    own = {f"{folder}/stacks/shop/prod.*", f"{folder}/*/shop/prod/*"}
+    assert resources(found, "s3:PutObject", "s3:DeleteObject") == own
+    assert resources(found, "s3:GetObject") == own | {
+        f"{folder}/meta.yaml",
+        f"{folder}/stacks/shop/staging.*",
+        f"{folder}/*/shop/staging/*",
+    }
+    decrypts = [statement["Condition"] for statement in found if statement["Action"] == "kms:Decrypt"]
+    assert decrypts == [
+        {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+        {"StringEquals": {"kms:EncryptionContext:stack": ["prod", "staging"]}},
     ]
+
+
+@pytest.mark.parametrize(("role", "environment"), [("p-drift", "drift-prod"), ("p-promote", "next")])
+def test_who_reads_has_a_role_of_an_environment_of_its_own(role: str, environment: str) -> None:
+    (made_role,) = [r for r in of(made(), "aws:iam/role:Role") if r.name == role]
+    (trust,) = json.loads(made_role.inputs["assumeRolePolicy"])["Statement"]
+    subject = trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subject == f"repo:acme/shop:environment:{environment}"
+
+
+@pytest.mark.parametrize("role", ["p-drift", "p-promote"])
+def test_who_reads_changes_nothing_and_sees_no_data(role: str) -> None:
+    found = statements(role, state_bucket="acme-state")
+    actions = {a for s in found for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])}
+    assert {a for a in actions if not re.match(r"[\w-]+:(Describe|Get|List|BatchGet|View|Decrypt)", a)} == set()
+    data = {"s3:GetObject", "sqs:ReceiveMessage", "secretsmanager:GetSecretValue", "kms:Decrypt", "logs:GetLogEvents"}
+    for action in data & actions:
+        assert "*" not in resources(found, action)
+    assert all("/.pulumi/" in each for each in resources(found, "s3:GetObject"))
+
+
+def test_who_promotes_sees_the_services_and_pulls_images_of_this_stack_alone() -> None:
+    found = statements("p-promote")
+    assert resources(found, "ecr:GetDownloadUrlForLayer") == {"arn:repository"}
+    assert resources(found, "secretsmanager:GetSecretValue", "kms:Decrypt", "s3:GetObject", "ec2:Describe*") == set()
 
 
 def test_the_registry_expires_nothing_that_was_deployed() -> None:
