@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from infra.asking import confirm
 from infra.errors import SlipwayError
 from infra.pipeline.opened import local, opened
 
@@ -106,9 +107,3 @@ def bootstrap(
         out.print(line, markup=False)
     if not subject:
         out.print("Which repository on GitHub is not known: slipway bootstrap --repository owner/name")
-
-
-def confirm(question: str, yes: bool) -> None:
-    """Ask a person at a terminal; a program is not asked, and neither is who says `--yes`. A no ends the command."""
-    if not yes and sys.stdin.isatty():
-        typer.confirm(question, abort=True, err=True)

@@ -27,7 +27,7 @@ LAYERS = [
     {"app", "foundation", "tags"},
     {"settings"},
     {"contract", "naming", "sizes"},
-    {"errors"},
+    {"asking", "errors"},
 ]
 """The parts of infra/, top to bottom: each knows what stands below it, and nothing beside it or above."""
 AWS_CLIENTS = {"boto3", "botocore"}
