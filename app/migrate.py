@@ -1,8 +1,10 @@
 """`python -m app.migrate`: what a release runs before traffic moves. Safe to run twice, and by several at once.
 
-The same as `alembic upgrade head`, with its outcome as one line of the log.
+The same as `alembic upgrade head`, with its outcome as one line of the log. With `--plan` it changes nothing and prints
+the SQL that it would run.
 """
 
+import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from alembic.util import CommandError
 
 from app.core.logging import configure_logging
 from app.core.settings import Settings, get_settings
+from app.migrations.guard import current
 
 log = logging.getLogger("app.migrate")
 
@@ -30,9 +33,18 @@ def upgrade(settings: Settings, revision: str = "head") -> None:
     command.upgrade(config(settings), revision)
 
 
+def plan(settings: Settings) -> None:
+    """Print the SQL that `upgrade` would run on the database as it is. Not for a thread that runs a loop."""
+    command.upgrade(config(settings), f"{asyncio.run(current(settings))}:head", sql=True)
+
+
 def main() -> int:
     """Migrate, and say how it went."""
     settings = get_settings()
+    if sys.argv[1:] == ["--plan"]:
+        configure_logging("WARNING", settings.release)  # the SQL is what is asked for
+        plan(settings)
+        return 0
     configure_logging(settings.log_level, settings.release)
     try:
         upgrade(settings)

@@ -147,6 +147,8 @@ class App(_Part):
     processes: dict[str, Process] = {"web": Process()}
     release: Command = ()
     """What runs once before any process gets new code: migrations. Empty: nothing."""
+    release_plan: Command = ()
+    """What prints the SQL that `release` would run, and changes nothing; `alembic upgrade` needs none."""
     needs: tuple[Need, ...] = ()
     environment: dict[Variable, Text] = {}
     """Plain variables of every container."""

@@ -162,12 +162,16 @@ StackName = Annotated[str, typer.Argument(help="A deployed stack: local, dev, st
 
 
 @app.command()
-def migrate(stack: StackName) -> None:
-    """Run a stack's release step alone: migrations, as they were deployed last."""
+def migrate(
+    stack: StackName,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the SQL that it would run, and change nothing.")] = False,
+) -> None:
+    """Run a stack's release step alone: migrations, of the image that was deployed last."""
     from infra.release import commands
 
-    commands.migrate(opened(stack), out.print)
-    out.print("The release step is done.")
+    commands.migrate(opened(stack), lambda line: out.print(line, markup=False), plan=plan)
+    if not plan:
+        out.print("The release step is done.")
 
 
 @app.command()
@@ -207,7 +211,7 @@ def rollback(
     code = commands.pin(found, past)
     if code:
         raise typer.Exit(code)
-    out.print(f"Every `up` deploys it from now on, until: pulumi config rm {commands.PINNED} --stack {stack}")
+    out.print(f"Every `up` deploys it from now on, until: pulumi config rm {commands.BACK} --stack {stack}")
 
 
 app.command()(pipeline.promote)

@@ -23,19 +23,23 @@ from infra.components.secrets import Secrets, SecretsArgs
 from infra.components.waf import Waf, WafArgs
 from infra.foundation import OUTPUT, Foundation
 from infra.processes import Processes
+from infra.release.gate import room_for_addresses
 from infra.release.image_tag import before_the_image_is_pushed
-from infra.settings import Settings
+from infra.release.revisions import check_heads
+from infra.settings import ROOT, Settings
 from infra.stores import Stores
 
 
 def environment(name: str, settings: Settings, app: App) -> None:
     """Everything of the stack `name`, which is `<project>-<stack>`."""
+    check_heads(ROOT / app.source, app.release)
+
     # What everything else stands on.
     key_arn = Encryption(name, EncryptionArgs.of(settings)).key_arn
     network = (
         existing_network(settings.existing_vpc)
         if settings.existing_vpc
-        else Network(name, NetworkArgs.of(settings, key_arn=key_arn)).facts
+        else Network(name, NetworkArgs.of(settings, key_arn=key_arn, address_hooks=room_for_addresses(name))).facts
     )
     registry = Registry(name, RegistryArgs.of(settings, key_arn=key_arn)).facts
     cluster = Cluster(name, ClusterArgs.of(settings)).facts

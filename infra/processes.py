@@ -17,9 +17,11 @@ from infra.components.web import Web, WebArgs
 from infra.components.worker import Worker, WorkerArgs
 from infra.containers import DATABASE_STEP, RELEASE, container, database_step, git_revision, release_of
 from infra.foundation import Foundation, Place, TaskFacts
+from infra.release.capacity import Tasks
+from infra.release.gate import Step, migrated, room_for
 from infra.release.image_tag import before_the_image_is_pushed
-from infra.release.migrate import before_new_code_runs
-from infra.release.program import verified_on_every_up
+from infra.release.program import oldest_revisions_go, verified_on_every_up
+from infra.release.revisions import plan
 from infra.settings import Settings
 from infra.stores import Stores
 
@@ -45,12 +47,14 @@ class Processes:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._image, self._stores = foundation, image, stores
         # Of an image that is brought back nobody here knows the sources.
-        revision = "" if settings.image_digest else git_revision(app.source)
+        revision = "" if settings.pinned else git_revision(app.source)
         self._rollout = contract.ROLLOUTS[settings.deploy_profile]
         self._called = release_of(image, revision)
+        self._images = [image]
         self._release = self._make_release()
-        self._hooks = self._gate(self._release) if self._release else None
-        self._after = self._release.ready if self._release else []
+        self._hooks = self._room()
+        # What runs the app's code waits for the database to be as that code expects it.
+        self._after = [self._migrated(self._release, self._hooks)] if self._release else []
         self.web = {label: self._make_web(label, process) for label, process in app.served.items()}
         self.workers = {label: self._make_worker(label, process) for label, process in app.workers.items()}
         self.scheduled = {label: self._make_scheduled(label, process) for label, process in app.scheduled.items()}
@@ -69,6 +73,11 @@ class Processes:
                 url=live if everything else None,
                 release=self._called,
             )
+        one_off = [(made.task, made.schedule_arn) for made in self.scheduled.values()]
+        if self._release:
+            one_off += [(self._release.task, done.urn) for done in self._after]
+        for task, taken_up in one_off:
+            oldest_revisions_go(taken_up, cluster_arn=self._foundation.cluster.arn, task_definition_arn=task.arn)
 
     @property
     def watched(self) -> list[Watched]:
@@ -89,7 +98,8 @@ class Processes:
             "subnets": self._foundation.network.private_subnet_ids,
             "securityGroups": [self._release.security_group_id],
         }
-        return {"family": self._release.task.family, "network": network}
+        shown = list(self._app.release_plan) or plan(self._app.release)
+        return {"family": self._release.task.family, "network": network, "container": RELEASE, "plan": shown}
 
     @property
     def log_groups(self) -> dict[str, pulumi.Input[str]]:
@@ -141,9 +151,13 @@ class Processes:
             hooks = before_the_image_is_pushed(f"{self._name}-database")
             args = ImageArgs.of_the_database_step(self._settings, registry=self._foundation.registry, hooks=hooks)
             step = Image(f"{self._name}-database", args)
+            self._images.append(step.reference)
             made = database_step(self._app, step.reference, self._stores.values, self._stores.database_step)
             containers.append(made)
-        if self._app.release:
+        # A former image does not know the revision that the database is at by now, and has nothing to migrate to.
+        if self._settings.rollback_to:
+            containers = [step.but(essential=True) for step in containers]
+        elif self._app.release:
             made = container(self._app, RELEASE, self._image, self._stores.values, self._called, self._rollout)
             containers.append(made.but(after=DATABASE_STEP) if containers else made)
         if not containers:
@@ -151,15 +165,28 @@ class Processes:
         task = self._task_args(RELEASE).but(containers=containers, cpu=RELEASE_CPU, memory=RELEASE_MEMORY)
         return ReleaseStep(f"{self._name}-release", ReleaseStepArgs(self._place(RELEASE), task))
 
-    def _gate(self, release: ReleaseStep) -> pulumi.ResourceHookBinding:
-        return before_new_code_runs(
+    def _room(self) -> pulumi.ResourceHookBinding:
+        running = [
+            Tasks(process.cpu, process.tasks, process.spot)
+            for process in (self._app.served | self._app.workers).values()
+        ]
+        return room_for(
             self._name,
-            family=release.task.family,
+            images=self._images,
+            architecture=self._settings.architecture,
+            tasks=[*running, *([Tasks(RELEASE_CPU, 1)] if self._release else [])],
             cluster_arn=self._foundation.cluster.arn,
-            subnet_ids=self._foundation.network.private_subnet_ids,
-            security_group_id=release.security_group_id,
+        )
+
+    def _migrated(self, release: ReleaseStep, room: pulumi.ResourceHookBinding) -> pulumi.Resource:
+        step = Step(
+            release.task.arn,
+            self._foundation.cluster.arn,
+            self._foundation.network.private_subnet_ids,
+            release.security_group_id,
             timeout=self._settings.release_timeout_minutes * 60,
         )
+        return migrated(self._name, step, room, pulumi.ResourceOptions(parent=release, depends_on=release.ready))
 
     def _make_web(self, label: str, process: Process) -> Web:
         everything = process.paths == ("/*",)

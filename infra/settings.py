@@ -28,6 +28,9 @@ NAME = r"^([a-z][a-z0-9-]*)?$"
 """Of a stack, which its GitHub environment is called after too; empty for none."""
 DOMAIN = r"^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})?$"
 
+DIGEST = r"^(sha256:[0-9a-f]{64})?$"
+"""Of an image; empty for none."""
+
 PLACEHOLDER = "example.com"
 """Nobody's domain (RFC 2606): what a stack file says until it is given a real one."""
 
@@ -116,7 +119,8 @@ class Settings(BaseModel):
     cache_nodes: Annotated[int, Field(ge=1, le=6)]
     cache_ca: str
     bucket_expire_days: Annotated[int, Field(ge=0, le=36500)]
-    image_digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")]
+    image_digest: Annotated[str, Field(pattern=DIGEST)]
+    rollback_to: Annotated[str, Field(pattern=DIGEST)]
     deploy_profile: Literal["fast", "safe", "streaming"]
     release_timeout_minutes: Annotated[int, Field(ge=1, le=720)]
     secrets_generation: Annotated[int, Field(ge=1)]
@@ -183,6 +187,11 @@ class Settings(BaseModel):
             "cacheNodes": "cache" in stores and self.cache_nodes < 2,
         }
         return [key for key, wrong in weak.items() if wrong]
+
+    @property
+    def pinned(self) -> str:
+        """The digest of the image that is deployed instead of what the sources would build; empty for none."""
+        return self.rollback_to or self.image_digest
 
     def placeholders(self) -> list[str]:
         """The keys that still have the value of the repository's own stack files."""

@@ -25,6 +25,15 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
+def show(dialect: str) -> None:
+    """Print the SQL of the migrations that were asked for; nobody is asked about the database."""
+    context.configure(
+        dialect_name=dialect, target_metadata=Base.metadata, transaction_per_migration=True, literal_binds=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
 def _belongs_to(item: object, dialect: str) -> bool:
     """Autogenerate does not look at `ddl_if`: an index of Postgres is not missing from SQLite."""
     if not isinstance(item, Index) or dialect == "postgresql":
@@ -36,4 +45,7 @@ settings: Settings | None = context.config.attributes.get("settings")
 if settings is None:  # Alembic's own command
     settings = get_settings()
     configure_logging(settings.log_level, settings.release)
-asyncio.run(run_alone(settings, run))
+if context.is_offline_mode():
+    show(settings.url.get_backend_name())
+else:
+    asyncio.run(run_alone(settings, run))

@@ -76,6 +76,17 @@ async def run_alone(settings: Settings, work: Callable[[Connection], None]) -> N
         await engine.dispose()
 
 
+async def current(settings: Settings) -> str:
+    """The database's revision; `base` before the first."""
+    engine = _engine(settings)
+    try:
+        async with engine.connect() as connection:
+            heads = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
+    finally:
+        await engine.dispose()
+    return heads[0] if heads else "base"
+
+
 def _engine(settings: Settings) -> AsyncEngine:
     if not settings.on_postgres:
         engine = create_async_engine(settings.url, poolclass=NullPool, connect_args={"timeout": TURN_SECONDS})

@@ -65,7 +65,7 @@ class ImageArgs:
             architecture=settings.architecture,
             build_args=arguments,
             network=settings.build_network,
-            digest=settings.image_digest,
+            digest=settings.pinned,
             hooks=hooks,
         )
 

@@ -34,9 +34,13 @@ class NetworkArgs:
     key_arn: pulumi.Input[str] = ""
     """What the flow logs are encrypted with."""
     log_retention_days: int = 30
+    address_hooks: pulumi.ResourceHookBinding | None = None
+    """What has to hold before an Elastic IP is made."""
 
     @classmethod
-    def of(cls, settings: Settings, *, key_arn: pulumi.Input[str]) -> NetworkArgs:
+    def of(
+        cls, settings: Settings, *, key_arn: pulumi.Input[str], address_hooks: pulumi.ResourceHookBinding | None = None
+    ) -> NetworkArgs:
         """As a stack's settings have it."""
         return cls(
             cidr=settings.vpc_cidr,
@@ -46,6 +50,7 @@ class NetworkArgs:
             flow_logs=settings.flow_logs,
             key_arn=key_arn,
             log_retention_days=settings.log_retention_days,
+            address_hooks=address_hooks,
         )
 
 
@@ -153,7 +158,8 @@ class Network(pulumi.ComponentResource):
         gateways = []
         for zone in range(count):
             label = f"{name}-nat-{zone + 1}"
-            address = aws.ec2.Eip(label, domain="vpc", tags={"Name": label}, opts=pulumi.ResourceOptions(parent=self))
+            hooked = pulumi.ResourceOptions(parent=self, hooks=args.address_hooks)
+            address = aws.ec2.Eip(label, domain="vpc", tags={"Name": label}, opts=hooked)
             gateways.append(
                 aws.ec2.NatGateway(
                     label,

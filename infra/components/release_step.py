@@ -21,7 +21,7 @@ class ReleaseStepArgs:
 
 
 class ReleaseStep(pulumi.ComponentResource):
-    """A one-off task that the release's hooks run, in a security group of its own (out: its stores and HTTPS).
+    """A one-off task that the release runs, in a security group of its own (out: its stores and HTTPS).
 
     Provisions: a task definition with its log group and roles, security group. Costs as a web task, for the seconds
     that it runs.

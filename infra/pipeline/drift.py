@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.release.commands import PINNED
+from infra.release.commands import BACK, PINNED
 from infra.release.stack import pulumi
 from infra.settings import ROOT
 
@@ -43,9 +43,8 @@ def differences(stack: str) -> list[Difference]:
         shutil.copy(ROOT / "stacks" / config.name, config)
         # In a file of its own: `pulumi config set` writes.
         of_it = ("--stack", stack, "--config-file", str(config))
-        digest = _deployed_digest(stack)
-        if digest:
-            pulumi("config", "set", PINNED, digest, *of_it)
+        for key, digest in _deployed_digests(stack).items():
+            pulumi("config", "set", key, digest, *of_it)
         # With the program, for a refresh without it has an expired login to the registry.
         shown = json.loads(pulumi("preview", "--refresh", "--run-program", "--json", *of_it))
     return [_difference(step) for step in shown["steps"] if step["op"] not in QUIET]
@@ -74,8 +73,9 @@ def _difference(step: Any) -> Difference:
     return Difference(step["op"], types.rsplit("$", 1)[-1], name, sorted(step.get("detailedDiff") or {}))
 
 
-def _deployed_digest(stack: str) -> str:
-    """`imageDigest` of the last deployment's configuration; empty where the image was built."""
+def _deployed_digests(stack: str) -> dict[str, str]:
+    """`imageDigest` and `rollbackTo` of the last deployment's configuration; none where the image was built."""
     history = json.loads(pulumi("stack", "history", "--json", "--page-size", "1", "--stack", stack) or "[]")
     config = history[0]["config"] if history else {}
-    return next((str(entry["value"]) for key, entry in config.items() if key.endswith(f":{PINNED}")), "")
+    given = {key.rpartition(":")[2]: str(entry["value"]) for key, entry in config.items()}
+    return {key: given[key] for key in (PINNED, BACK) if given.get(key)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,23 +23,45 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     *INDEXES,
 )
-VCPU_QUOTA, ADDRESS_QUOTA = ("fargate", "L-3032A538"), ("ec2", "L-0263D0A3")
+VCPUS, SPOT_VCPUS, ADDRESSES = ("fargate", "L-3032A538"), ("fargate", "L-36FBB829"), ("ec2", "L-0263D0A3")
+"""Service and code of the quotas."""
 CPU_UNITS = 1024
 REGISTRY = re.compile(r"^(\d{12}\.dkr\.ecr\.|(localhost|127\.0\.0\.1):\d+/)")
 """How the address of an image begins that is in this account's registry; others are not looked at."""
 
 
-def check_release(aws: Aws, family: str, say: Callable[[str], None]) -> None:
-    """Look at the images of the newest definition of `family`, which is of the release, and at the account's limits.
+@dataclass(frozen=True)
+class Tasks:
+    """Tasks of one size that a stack runs."""
+
+    cpu: int
+    """CPU units of each."""
+    count: int
+    spot: bool = False
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is about to run, as far as it is known: a preview does not know what is still to be made."""
+
+    images: Sequence[str]
+    architecture: str
+    """ECS's name for it."""
+    tasks: Sequence[Tasks]
+    """All that the stack runs at least."""
+    cluster: str = ""
+    """ARN; empty where it is still to be made."""
+
+
+def check_release(aws: Aws, release: Release, say: Callable[[str], None]) -> None:
+    """Look at the images that are there already, and at the account's limits.
 
     Raises `SlipwayError` for what would stop the release half-way; says what could not be looked at.
     """
-    about: Any = aws.client("ecs").describe_task_definition(taskDefinition=family)["taskDefinition"]
-    architecture = (about.get("runtimePlatform") or {}).get("cpuArchitecture", "X86_64")
-    for container in about["containerDefinitions"]:
-        if REGISTRY.match(container["image"]):
-            check_image(aws, container["image"], architecture)
-    for line in check_limits(aws, Demand(vcpus=int(about["cpu"]) / CPU_UNITS)):
+    for image in release.images:
+        if REGISTRY.match(image):
+            check_image(aws, image, release.architecture)
+    for line in check_room(aws, release.tasks, release.cluster):
         say(line)
 
 
@@ -88,62 +111,68 @@ def _architecture(aws: Aws, repository: str, config: str) -> str:
         return str(json.load(answer)["architecture"])
 
 
-@dataclass(frozen=True)
-class Demand:
-    """What an account has to have room for."""
+def check_room(aws: Aws, tasks: Sequence[Tasks], cluster: str = "") -> list[str]:
+    """Compare the account's vCPUs with what `tasks` need beside what runs; what there is to say, for a person.
 
-    vcpus: float = 0
-    """Of the tasks that a rollout runs beside the old ones."""
-    addresses: int = 0
-    """Elastic IPs that are still to be made."""
-
-
-def check_limits(aws: Aws, demand: Demand) -> list[str]:
-    """Compare the account's limits with what is asked for; what could not be read, for a person.
-
-    Raises `SlipwayError` with the numbers when one does not suffice.
+    Where `cluster` runs them already, a rollout starts as many a second time, but goes on with one at a time.
+    Raises `SlipwayError` with the numbers when there is not room for that one, or at first for all.
     """
     told: list[str] = []
-    for name, quota, needed, used in (
-        ("vCPU of Fargate tasks", VCPU_QUOTA, demand.vcpus, _used_vcpus),
-        ("Elastic IPs", ADDRESS_QUOTA, demand.addresses, _used_addresses),
-    ):
-        if not needed:
+    for name, quota, spot in (("vCPUs of Fargate tasks", VCPUS, False), ("vCPUs of Spot tasks", SPOT_VCPUS, True)):
+        wanted = [each for each in tasks if each.spot == spot and each.count]
+        if not wanted:
             continue
-        limit = _quota(aws, *quota)
-        if limit is None:
-            told.append(f"The account's limit of {name} cannot be read (servicequotas:GetServiceQuota): not checked.")
+        try:
+            limit, used = _quota(aws, *quota), _used_vcpus(aws, spot)
+        except (ClientError, BotoCoreError) as error:
+            told.append(f"The account's limit of {name} cannot be read, so it is not checked: {error}")
             continue
-        taken = used(aws)
-        if taken + needed > limit:
-            raise SlipwayError(
-                f"Capacity: the account may have {limit:g} {name}; {taken:g} are in use, {needed:g} more are needed.",
-                f"aws service-quotas request-service-quota-increase --service-code {quota[0]} --quota-code {quota[1]} "
-                f"--desired-value {taken + needed:g}",
+        mine = used.get(cluster, 0.0)
+        everything = max(mine, sum(each.cpu * each.count for each in wanted) / CPU_UNITS)
+        least = max(each.cpu for each in wanted) / CPU_UNITS if mine else everything
+        _compare(name, quota, limit, sum(used.values()), least)
+        if sum(used.values()) + everything > limit:
+            told.append(
+                f"The account may have {limit:g} {name} and {sum(used.values()):g} are in use: the rollout cannot run "
+                f"all {everything:g} a second time, and goes on more slowly as former tasks end."
             )
     return told
 
 
-def _quota(aws: Aws, service: str, code: str) -> float | None:
-    try:
-        return float(
-            aws.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+def check_addresses(aws: Aws, needed: int, in_use: int) -> None:
+    """Compare the account's Elastic IPs with the `needed` ones that are about to be made beside those `in_use`.
+
+    Raises `SlipwayError` with the numbers when they do not suffice, or botocore's errors when nobody may ask.
+    """
+    _compare("Elastic IPs", ADDRESSES, _quota(aws, *ADDRESSES), in_use, needed)
+
+
+def addresses_in_use(aws: Aws) -> int:
+    """The account's Elastic IPs in the region."""
+    return len(aws.client("ec2").describe_addresses()["Addresses"])
+
+
+def _compare(name: str, quota: tuple[str, str], limit: float, used: float, needed: float) -> None:
+    if used + needed > limit:
+        raise SlipwayError(
+            f"Capacity: the account may have {limit:g} {name}; {used:g} are in use, {needed:g} more are needed.",
+            f"aws service-quotas request-service-quota-increase --service-code {quota[0]} --quota-code {quota[1]} "
+            f"--desired-value {math.ceil(used + needed)}",
         )
-    except (ClientError, BotoCoreError):
-        return None  # the caller says so
 
 
-def _used_addresses(aws: Aws) -> float:
-    return float(len(aws.client("ec2").describe_addresses()["Addresses"]))
+def _quota(aws: Aws, service: str, code: str) -> float:
+    return float(aws.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
 
 
-def _used_vcpus(aws: Aws) -> float:
+def _used_vcpus(aws: Aws, spot: bool) -> dict[str, float]:
+    """Cluster -> the vCPUs of its tasks, of one kind."""
     ecs = aws.client("ecs")
     clusters = [arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
-    return sum(_vcpus(ecs, cluster) for cluster in clusters)
+    return {cluster: _vcpus(ecs, cluster, spot) for cluster in clusters}
 
 
-def _vcpus(ecs: Any, cluster: str) -> float:
+def _vcpus(ecs: Any, cluster: str, spot: bool) -> float:
     pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster, launchType="FARGATE")
     arns = [arn for page in pages for arn in page["taskArns"]]
     tasks: Iterable[Any] = (
@@ -151,4 +180,5 @@ def _vcpus(ecs: Any, cluster: str) -> float:
         for start in range(0, len(arns), 100)
         for task in ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])["tasks"]
     )
-    return sum(int(task["cpu"]) for task in tasks) / CPU_UNITS
+    ours = (task for task in tasks if (task.get("capacityProviderName") == "FARGATE_SPOT") == spot)
+    return sum(int(task["cpu"]) for task in ours) / CPU_UNITS

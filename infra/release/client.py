@@ -46,10 +46,12 @@ class Aws:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Service -> URL, where the provider has another than AWS's."""
     proxies: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = 5
+    """How often a call is tried that AWS does not answer, or throttles."""
 
     def client(self, service: str) -> Any:
         """A client of a service."""
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, proxies=dict(self.proxies) or None)
+        config = Config(retries={"mode": "standard", "max_attempts": self.attempts}, proxies=dict(self.proxies) or None)
         return self.session.client(service, endpoint_url=self.endpoints.get(service), config=config)
 
     @cached_property

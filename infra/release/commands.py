@@ -15,16 +15,27 @@ from infra.settings import ROOT
 
 PINNED = "imageDigest"
 """The setting that deploys an image which is in the registry already, instead of what is built from the sources."""
+BACK = "rollbackTo"
+"""The same for a former image, which does not migrate the database."""
 
 
-def migrate(stack: Stack, say: Say) -> None:
-    """Run the stack's release step alone, as it was deployed last. Raises `SlipwayError` when it fails."""
+def migrate(stack: Stack, say: Say, *, plan: bool = False) -> None:
+    """Run the stack's release step alone, as it was registered last; with `plan` only say the SQL that it would run.
+
+    Raises `SlipwayError` when it fails.
+    """
     step = stack.outputs.get("release")
     if not step:
         raise SlipwayError(
             f"The stack {stack.name} has no release step.", "`release` in stacks/app.yaml is its command."
         )
-    run(stack.aws, Migration(stack.cluster, step["family"], step["network"]), say)
+    if plan and not step["plan"]:
+        raise SlipwayError(
+            "Nobody knows how the release step shows what it would do: it is not Alembic's own command.",
+            "Name a command that prints the SQL and changes nothing as `releasePlan` in stacks/app.yaml, and run `up`.",
+        )
+    command = {step["container"]: step["plan"]} if plan else {}
+    run(stack.aws, Migration(stack.cluster, step["family"], step["network"], command), say)
 
 
 @dataclass(frozen=True)
@@ -68,5 +79,5 @@ def pin(stack: Stack, past: deployments.Past) -> int:
 
     The digest stays in the stack's configuration, so that every later `up` deploys it too, until it is taken out.
     """
-    pulumi("config", "set", PINNED, past.digest, "--stack", stack.name)
+    pulumi("config", "set", BACK, past.digest, "--stack", stack.name)
     return subprocess.run(["pulumi", "up", "--yes", "--stack", stack.name], cwd=ROOT).returncode

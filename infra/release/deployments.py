@@ -64,15 +64,20 @@ def former(history: list[Past], digest: str | None = None) -> Past | None:
     return None
 
 
-def deregister_oldest(aws: Aws, cluster: str, service: str, family: str, keep: int = KEPT_REVISIONS) -> list[str]:
-    """Deregister the revisions of a family beyond the newest `keep`, without those that a task or the service runs."""
+def deregister_oldest(aws: Aws, cluster: str, family: str, service: str = "", keep: int = KEPT_REVISIONS) -> list[str]:
+    """Deregister the revisions of a family beyond the newest `keep`, without those that `service` runs.
+
+    A family of one-off tasks has no service: what is started is its newest revision, and a task that runs runs on.
+    """
     ecs = aws.of(cluster).client("ecs")
     pages = ecs.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE", sort="DESC")
     arns = [
         arn for page in pages for arn in page["taskDefinitionArns"] if arn.rsplit("/", 1)[-1].startswith(f"{family}:")
     ]
-    (about,) = ecs.describe_services(cluster=cluster, services=[service])["services"]
-    used = {each["taskDefinition"] for each in about["deployments"]} | {about["taskDefinition"]}
+    used: set[str] = set()
+    if service:
+        (about,) = ecs.describe_services(cluster=cluster, services=[service])["services"]
+        used = {each["taskDefinition"] for each in about["deployments"]} | {about["taskDefinition"]}
     old = [arn for arn in arns[keep:] if arn not in used]
     for arn in old:
         ecs.deregister_task_definition(taskDefinition=arn)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pulumi
-
 from infra.errors import SlipwayError
-from infra.release.capacity import check_release
-from infra.release.client import Aws, session
+from infra.release.client import Aws
 from infra.release.failure import failing_container
 from infra.release.logs import Tail, last_lines, stream
-from infra.release.speaker import Say, speaker
+from infra.release.speaker import Say
 
 STARTED_BY = "slipway-release"
 ADDED_BY_AWS = "aws-guardduty"
@@ -41,44 +37,6 @@ class Migration:
     command: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Container -> what it runs instead of the task definition's own."""
     timeout: float = TIMEOUT_SECONDS
-
-
-def before_new_code_runs(
-    name: str,
-    *,
-    family: str,
-    cluster_arn: pulumi.Input[str],
-    subnet_ids: Sequence[pulumi.Input[str]],
-    security_group_id: pulumi.Input[str],
-    timeout: float = TIMEOUT_SECONDS,
-) -> pulumi.ResourceHookBinding:
-    """Hooks of whatever runs the app's code, services and schedules alike: they run the newest definition of `family`.
-
-    It runs once in an update, before the first of them changes, and the others wait for it. When it fails none of them
-    is touched, the update stops with its last log lines, and the next `up` tries again.
-    """
-    aws = session()
-    place = pulumi.Output.all(cluster_arn, security_group_id, *subnet_ids)
-    running: list[asyncio.Future[None]] = []
-
-    async def release() -> None:
-        cluster, group, *subnets = await place.future() or []
-        migration = Migration(cluster, family, {"subnets": subnets, "securityGroups": [group]}, timeout=timeout)
-        say = speaker()
-
-        def work() -> None:
-            check_release(aws.of(cluster), family, say)
-            run(aws, migration, say)
-
-        await asyncio.to_thread(work)
-
-    async def once(_: pulumi.ResourceHookArgs) -> None:
-        if not running:
-            running.append(asyncio.ensure_future(release()))
-        await asyncio.shield(running[0])  # everybody gets its failure
-
-    hook = pulumi.ResourceHook(f"{name}-release", once, opts=pulumi.ResourceHookOptions(on_dry_run=False))
-    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
 def run(aws: Aws, migration: Migration, say: Say) -> None:

@@ -59,8 +59,7 @@ def verified_on_every_up(
 
         def work() -> Verified:
             seen = verify(aws, asked, say, front_door=front_door)
-            family = definition.rsplit("/", 1)[-1].rpartition(":")[0]
-            deregister_oldest(aws, cluster, service_name, family)
+            deregister_oldest(aws, cluster, _family(definition), service_name)
             return seen
 
         seen = await in_background(work)
@@ -68,3 +67,23 @@ def verified_on_every_up(
         return ", ".join(sorted(set(seen.digests.values())))
 
     return pulumi.Output.all(cluster_arn, name, task_definition_arn, url, release).apply(look)
+
+
+def oldest_revisions_go(
+    made: pulumi.Input[Any], *, cluster_arn: pulumi.Input[str], task_definition_arn: pulumi.Input[str]
+) -> pulumi.Output[list[str]]:
+    """The revisions of a family of one-off tasks that went, once what was `made` of the newest is there."""
+    aws = session()
+
+    async def trim(found: list[Any]) -> list[str]:
+        _, cluster, definition = found
+        if pulumi.runtime.is_dry_run():
+            return []
+        return await in_background(lambda: deregister_oldest(aws, cluster, _family(definition)))
+
+    return pulumi.Output.all(made, cluster_arn, task_definition_arn).apply(trim)
+
+
+def _family(definition: str) -> str:
+    """Of a task definition's ARN."""
+    return definition.rsplit("/", 1)[-1].rpartition(":")[0]

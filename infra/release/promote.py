@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.errors import SlipwayError
 from infra.release import rollout
-from infra.release.commands import PINNED
+from infra.release.commands import BACK, PINNED
 from infra.release.image_copy import Copied, Repository, copy_image
 from infra.release.rollout import Service
 from infra.release.smoke import Smoke, smoke
@@ -74,6 +74,7 @@ def carry_out(promotion: Promotion, *, dry_run: bool = False) -> Copied:
     copied = copy_image(_repository(promotion.source), _repository(promotion.target), digest, tag, dry_run=dry_run)
     if not dry_run:
         pulumi("config", "set", PINNED, digest, "--stack", promotion.target.name)
+        pulumi("config", "rm", BACK, "--stack", promotion.target.name)  # forward again, where it had gone back
     return copied
 
 

@@ -23,8 +23,8 @@ from sqlalchemy import Connection, create_engine, insert, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.settings import Settings
-from app.migrate import config, upgrade
-from app.migrations.guard import LOCK
+from app.migrate import config, plan, upgrade
+from app.migrations.guard import LOCK, current
 from app.models import Base, Item, User
 from tests.app.conftest import KEY, new_database
 from tests.app.servers import Server, free_port
@@ -70,6 +70,18 @@ async def test_models_and_migrations_agree_on_postgres(fresh: Settings) -> None:
         tables = await connection.run_sync(lambda c: inspect(c).get_table_names())
     await engine.dispose()
     assert tables == ["alembic_version"]
+
+
+async def test_a_plan_is_the_sql_from_where_the_database_is_and_changes_nothing(
+    fresh: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(plan, fresh)
+    assert "CREATE TABLE users" in capsys.readouterr().out
+    assert await current(fresh) == "base"
+    await asyncio.to_thread(upgrade, fresh)
+    capsys.readouterr()
+    await asyncio.to_thread(plan, fresh)
+    assert "TABLE" not in capsys.readouterr().out
 
 
 @dataclass

@@ -14,6 +14,7 @@ from pulumi.runtime import rpc
 
 from infra import app, processes
 from infra import environment as environments
+from infra.release import gate
 from infra.settings import PLACEHOLDER, ROOT, Settings
 from tests.infra.recorder import Registered, of, record
 
@@ -40,7 +41,8 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(app, "APP_FILE", file)
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
-            patch.setattr(processes, "before_new_code_runs", lambda *_, **__: None)
+            patch.setattr(gate, "_before_changes", lambda *_, **__: None)
+            patch.setattr(processes, "oldest_revisions_go", lambda *_, **__: None)
             for module in (processes, environments):
                 patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
             runpy.run_path(str(ROOT / "infra" / "__main__.py"))

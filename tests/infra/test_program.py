@@ -192,6 +192,17 @@ def test_the_release_step_logs_in_as_another_user_than_the_app_and_after_the_rol
     assert variable(found["database"], "RELEASE_ROLE") == users["release"]
 
 
+def test_a_former_image_is_not_migrated_to_for_it_does_not_know_the_databases_revision() -> None:
+    settings = Settings.from_files("dev").model_copy(update={"rollback_to": f"sha256:{'1' * 64}"})
+    (release,) = [
+        r
+        for r in of(programmed("dev", settings), "aws:ecs/taskDefinition:TaskDefinition")
+        if r.name.endswith("release-task")
+    ]
+    (step,) = json.loads(plain(release.inputs["containerDefinitions"]))
+    assert (step["name"], step["essential"]) == ("database", True)
+
+
 def variable(container: dict[str, Any], name: str) -> str:
     return next(str(pair["value"]) for pair in container["environment"] if pair["name"] == name)
 
@@ -200,10 +211,13 @@ def variable(container: dict[str, Any], name: str) -> str:
 def test_whatever_runs_the_apps_code_waits_for_the_release_step(stack: str) -> None:
     """Services and schedules alike: nothing of a release goes before the gate."""
     (release,) = [r for r in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition") if "release" in r.name]
+    (migrated,) = of(program(stack), "pulumi:index:Stash")
+    assert migrated.inputs["input"] == f"arn:aws:mock:::{release.name}"  # another definition is another migration
+    assert f"TaskDefinition {release.name}" in migrated.depends_on
     running = [*of(program(stack), "aws:ecs/service:Service"), *of(program(stack), "aws:scheduler/schedule:Schedule")]
     assert len(running) == 3
     for resource in running:
-        assert f"TaskDefinition {release.name}" in resource.depends_on, resource.name
+        assert f"Stash {migrated.name}" in resource.depends_on, resource.name
 
 
 @pytest.mark.parametrize("stack", STACKS)

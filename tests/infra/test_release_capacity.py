@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import SlipwayError
-from infra.release.capacity import Demand, check_limits
-
-Calls = dict[str, Callable[..., Any]]
+from infra.release.capacity import Tasks, check_addresses, check_room
 
 
 class Account:
-    """Clients that answer from a table."""
+    """Clients that answer from a table: a cluster `mine` with tasks of these CPU units, one after the other."""
 
-    def __init__(self, limit: float | None, tasks: list[str] = [], addresses: int = 0) -> None:  # noqa: B006 - not changed
-        self.limit, self.tasks, self.addresses = limit, tasks, addresses
+    def __init__(self, limit: float | None, *tasks: int, spot: bool = False) -> None:
+        self.limit, self.tasks, self.spot = limit, tasks, spot
 
     def client(self, service: str) -> Any:
         return self
@@ -29,31 +26,44 @@ class Account:
         return {"Quota": {"Value": self.limit}}
 
     def get_paginator(self, call: str) -> Any:
-        pages = {"list_clusters": {"clusterArns": ["one"]}, "list_tasks": {"taskArns": self.tasks}}
+        pages = {"list_clusters": {"clusterArns": ["mine"]}, "list_tasks": {"taskArns": list(self.tasks)}}
         return type("Paginator", (), {"paginate": lambda _, **given: [pages[call]]})()
 
-    def describe_tasks(self, cluster: str, tasks: list[str]) -> Any:
-        return {"tasks": [{"cpu": cpu} for cpu in tasks]}
-
-    def describe_addresses(self) -> Any:
-        return {"Addresses": [{}] * self.addresses}
+    def describe_tasks(self, cluster: str, tasks: list[int]) -> Any:
+        provider = {"capacityProviderName": "FARGATE_SPOT"} if self.spot else {}
+        return {"tasks": [{"cpu": str(cpu), **provider} for cpu in tasks]}
 
 
-def test_a_rollout_that_the_accounts_vcpus_do_not_suffice_for_is_refused_with_the_numbers() -> None:
-    account: Any = Account(6, ["2048", "2048"])
-    assert check_limits(account, Demand(vcpus=2)) == []
+def room(account: Any, *tasks: Tasks, cluster: str = "") -> list[str]:
+    return check_room(account, tasks, cluster)
+
+
+def test_a_first_deployment_needs_room_for_all_its_tasks() -> None:
+    assert room(Account(6, 2048, 2048), Tasks(1024, 2)) == []
     with pytest.raises(SlipwayError, match=r"may have 6 .*4 are in use, 2\.5 more"):
-        check_limits(account, Demand(vcpus=2.5))
+        room(Account(6, 2048, 2048), Tasks(1024, 2), Tasks(512, 1))
+
+
+def test_a_rollout_goes_on_where_there_is_room_for_one_more_and_is_said_to_take_longer() -> None:
+    (told,) = room(Account(6, 2048, 2048), Tasks(2048, 2), cluster="mine")
+    assert "goes on more slowly" in told
+    with pytest.raises(SlipwayError, match=r"2 more"):
+        room(Account(5, 2048, 2048), Tasks(2048, 2), cluster="mine")
+
+
+def test_tasks_on_spot_have_a_limit_of_their_own() -> None:
+    assert room(Account(6, 4096, spot=True), Tasks(4096, 1)) == []
+    with pytest.raises(SlipwayError, match="of Spot tasks"):
+        room(Account(6, 4096, spot=True), Tasks(4096, 1, spot=True))
 
 
 def test_too_few_elastic_addresses_are_refused() -> None:
-    account: Any = Account(5, addresses=3)
-    assert check_limits(account, Demand(addresses=2)) == []
+    account: Any = Account(5)
+    check_addresses(account, needed=2, in_use=3)
     with pytest.raises(SlipwayError, match="Elastic IPs"):
-        check_limits(account, Demand(addresses=3))
+        check_addresses(account, needed=3, in_use=3)
 
 
 def test_a_limit_that_cannot_be_read_is_said_and_stops_nothing() -> None:
-    account: Any = Account(None)
-    (told,) = check_limits(account, Demand(addresses=3))
+    (told,) = room(Account(None), Tasks(1024, 2))
     assert "not checked" in told

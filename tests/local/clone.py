@@ -78,13 +78,17 @@ class Clone:
         done = subprocess.run(
             ["bash", "-c", f'set -e; eval "$(python -m infra.cli env)"; {commands}'],
             cwd=self.root,
-            env=self.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env=self.in_its_shell(),
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
+
+    def in_its_shell(self) -> dict[str, str]:
+        """The environment of a shell in the copy, in which its virtual environment is active."""
+        return self.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def aws(self, service: str) -> Any:
         """A client of its local AWS."""

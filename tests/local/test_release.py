@@ -159,7 +159,7 @@ def test_the_oldest_revisions_are_deregistered_but_none_that_runs(site: Site, lo
     site.serve(running)
     site.ended()
     later = [site.define() for _ in range(3)]
-    gone = deployments.deregister_oldest(local, site.cluster, "web", site.name, keep=2)
+    gone = deployments.deregister_oldest(local, site.cluster, site.name, "web", keep=2)
     assert gone == [later[0]]
     assert rollout.deployments(local, site.cluster, "web")[0].task_definition == running
 
@@ -188,3 +188,9 @@ def test_another_digest_than_the_one_that_serves_is_refused(
         find(staging, replace(staging, name="prod"), "sha256:0000", said.append)
     with pytest.raises(SlipwayError, match="cannot be promoted to itself"):
         find(staging, staging, "", said.append)
+
+
+def test_of_one_off_tasks_the_newest_revisions_stay(site: Site, local: Aws) -> None:
+    first, *later = [site.define() for _ in range(3)]
+    site.serve(later[-1])
+    assert deployments.deregister_oldest(local, site.cluster, site.name, keep=2) == [first]
