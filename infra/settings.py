@@ -102,12 +102,21 @@ class Settings(BaseModel):
     hosted_zone_id: Annotated[str, Field(pattern=r"^([A-Z0-9]{1,32})?$")]
     waf: bool
     container_insights: bool
+    waf_count_only: list[
+        Literal[
+            "AWSManagedRulesAmazonIpReputationList",
+            "AWSManagedRulesCommonRuleSet",
+            "AWSManagedRulesKnownBadInputsRuleSet",
+            "AWSManagedRulesSQLiRuleSet",
+        ]
+    ]
     waf_rate_limit: Annotated[int, Field(ge=100, le=2_000_000_000)]
     base_image: Annotated[str, Field(pattern=r"^[a-z0-9][\w./:@-]+$")]
     build_network: Literal["default", "host"]
     architecture: Literal["X86_64", "ARM64"]
     database_class: str
     database_version: Annotated[str, Field(pattern=r"^\d+$", coerce_numbers_to_str=True)]
+    database_major_upgrade: bool
     database_storage_gb: Annotated[int, Field(ge=20, le=65536)]
     database_multi_az: bool
     database_backup_days: Annotated[int, Field(ge=0, le=35)]

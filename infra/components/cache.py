@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -11,6 +12,11 @@ from infra import contract
 from infra.components.alarm import Alarm
 from infra.foundation import NetworkFacts, StoreFacts
 from infra.settings import Settings
+
+LEAST_FREEABLE_BYTES = 50 * 1024**2
+"""A tenth of the smallest node's memory."""
+LEAST_CREDITS = 5
+"""Minutes of a whole core; the smallest node earns twelve an hour."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class Cache(pulumi.ComponentResource):
             redis.primary_endpoint_address,
             redis.port.apply(lambda port: port or contract.CACHE_PORT),
         )
-        self.alarms = _alarms(redis)
+        self.alarms = _alarms(args, redis)
         self.register_outputs({"address": redis.primary_endpoint_address})
 
 
@@ -112,25 +118,33 @@ def _family(version: str) -> str:
     return f"redis{major}" if major >= 7 else f"redis{major}.x"
 
 
-def _alarms(redis: aws.elasticache.ReplicationGroup) -> list[Alarm]:
-    # By the group, AWS gives the metrics of the first node; the others follow it.
-    dimensions = {"CacheClusterId": pulumi.Output.format("{0}-001", redis.replication_group_id)}
-    return [
-        Alarm(
-            "cache-memory",
-            "The cache is full: over 80 % of its memory is in use",
-            "AWS/ElastiCache",
-            "DatabaseMemoryUsagePercentage",
-            dimensions,
-            over=80,
-        ),
-        Alarm(
-            "cache-evictions",
-            "The cache throws out what it should keep: take a larger class",
-            "AWS/ElastiCache",
+def _alarms(args: CacheArgs, redis: aws.elasticache.ReplicationGroup) -> list[Alarm]:
+    """For every node: a replica that is short of something is a primary that is, once it fails over."""
+    return [alarm for number in range(1, args.nodes + 1) for alarm in _of_a_node(args, redis, number)]
+
+
+def _of_a_node(args: CacheArgs, redis: aws.elasticache.ReplicationGroup, number: int) -> list[Alarm]:
+    node = {"CacheClusterId": pulumi.Output.format("{0}-{1}", redis.replication_group_id, f"{number:03}")}
+
+    def alarm(name: str, why: str, metric: str, **more: Any) -> Alarm:
+        text = f"Cache node {number}: {why}"
+        return Alarm(f"cache-{number}-{name}", text, "AWS/ElastiCache", metric, node, **more)
+
+    found = [
+        alarm("memory", "over 80 % of Redis's memory is in use", "DatabaseMemoryUsagePercentage", over=80),
+        alarm(
+            "evictions",
+            "it throws out what it should keep: take a larger class",
             "Evictions",
-            dimensions,
             statistic="Sum",
             over=100,
         ),
+        # Redis answers on one core: the machine's own CPU would look idle on a node of several.
+        alarm("engine-cpu", "Redis's one core is over 80 % busy", "EngineCPUUtilization", over=80, minutes=15),
+        alarm("freeable", "the machine itself is short of memory", "FreeableMemory", under=LEAST_FREEABLE_BYTES),
     ]
+    if args.node_type.startswith("cache.t"):
+        why = "its CPU credits are used up, and it is slow until it has rested: take a class without credits"
+        # A new node begins without any, and has more after half an hour.
+        found.append(alarm("credits", why, "CPUCreditBalance", under=LEAST_CREDITS, minutes=60))
+    return found

@@ -27,6 +27,8 @@ class DatabaseArgs:
     key_arn: pulumi.Input[str]
     instance_class: str = "db.t4g.micro"
     version: str = "17"
+    major_upgrade: bool = False
+    """Whether another major version is let through: AWS takes the database down for it, and there is no way back."""
     storage_gb: int = 20
     multi_az: bool = False
     backup_days: int = 7
@@ -43,6 +45,7 @@ class DatabaseArgs:
             key_arn=key_arn,
             instance_class=settings.database_class,
             version=settings.database_version,
+            major_upgrade=settings.database_major_upgrade,
             storage_gb=settings.database_storage_gb,
             multi_az=settings.database_multi_az,
             backup_days=settings.database_backup_days,
@@ -98,6 +101,7 @@ class Database(pulumi.ComponentResource):
             f"{name}-database",
             engine="postgres",
             engine_version=args.version,
+            allow_major_version_upgrade=args.major_upgrade,
             instance_class=args.instance_class,
             allocated_storage=args.storage_gb,
             max_allocated_storage=min(args.storage_gb * 5, 65536),  # grows by itself instead of filling up

@@ -13,6 +13,9 @@ from infra import contract
 from infra.components.roles import Statement, execution_role, task_role
 from infra.foundation import SecretValue, TaskFacts
 
+LOG_BUFFER = "10m"
+"""Of each container, out of its task's memory: ECS's own default is as much, where an account has that one."""
+
 
 @dataclass(frozen=True)
 class Container:
@@ -147,6 +150,9 @@ def _definition(
                 "awslogs-group": log_group,
                 "awslogs-region": region,
                 "awslogs-stream-prefix": container.name,
+                # When CloudWatch does not take them, lines are lost beyond this; the app goes on.
+                "mode": "non-blocking",
+                "max-buffer-size": LOG_BUFFER,
             },
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -25,14 +26,18 @@ class WafArgs:
 
     load_balancer_arn: pulumi.Input[str]
     key_arn: pulumi.Input[str]
-    rate_limit: int = 3000
+    rate_limit: int = 30_000
     """Requests that one address may make in five minutes."""
     log_retention_days: int = 30
+    counting: Sequence[str] = ()
+    """Groups of MANAGED that block nothing yet: what they would have blocked is in the log."""
 
     @classmethod
     def of(cls, settings: Settings, *, load_balancer_arn: pulumi.Input[str], key_arn: pulumi.Input[str]) -> WafArgs:
         """As a stack's settings have it."""
-        return cls(load_balancer_arn, key_arn, settings.waf_rate_limit, settings.log_retention_days)
+        return cls(
+            load_balancer_arn, key_arn, settings.waf_rate_limit, settings.log_retention_days, settings.waf_count_only
+        )
 
 
 class Waf(pulumi.ComponentResource):
@@ -49,7 +54,7 @@ class Waf(pulumi.ComponentResource):
             scope="REGIONAL",
             description=f"{name}: a limit for each address and managed rules",
             default_action={"allow": {}},
-            rules=[_rate_rule(args.rate_limit), *_managed_rules()],
+            rules=[_rate_rule(args.rate_limit), *_managed_rules(args.counting)],
             visibility_config=_visible(name),
             opts=child,
         )
@@ -95,12 +100,12 @@ def _rate_rule(limit: int) -> aws.wafv2.WebAclRuleArgsDict:
     }
 
 
-def _managed_rules() -> list[aws.wafv2.WebAclRuleArgsDict]:
+def _managed_rules(only_counting: Sequence[str]) -> list[aws.wafv2.WebAclRuleArgsDict]:
     return [
         {
             "name": group,
             "priority": priority,
-            "override_action": {"none": {}},
+            "override_action": {"count": {}} if group in only_counting else {"none": {}},
             "statement": {
                 "managed_rule_group_statement": {
                     "vendor_name": "AWS",

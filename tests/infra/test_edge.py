@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from infra.components.certificate import Certificate, CertificateArgs
 from infra.components.dns import Dns, DnsArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
-from infra.components.waf import Waf, WafArgs
+from infra.components.waf import MANAGED, Waf, WafArgs
+from infra.settings import ROOT, Settings
 from tests.infra.facts import NETWORK
 from tests.infra.recorder import Registered, of, record
+from tests.infra.test_settings import values
 
 LISTENER = "aws:lb/listener:Listener"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -70,6 +75,7 @@ def test_the_firewall_limits_each_address_and_has_awss_rules() -> None:
     ]
     assert all(rule["overrideAction"] == {"none": {}} for rule in managed)
     assert len({rule["priority"] for rule in acl.inputs["rules"]}) == 5
+
     (association,) = of(found, "aws:wafv2/webAclAssociation:WebAclAssociation")
     assert association.inputs == {"resourceArn": "arn:aws:mock:::x-lb", "webAclArn": "arn:aws:mock:::x-waf"}
 
@@ -99,3 +105,24 @@ def test_access_logs_go_to_a_private_bucket_that_lets_only_the_load_balancer_wri
     assert allow["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
     assert allow["Action"] == "s3:PutObject"
     assert allow["Resource"].endswith("/AWSLogs/123456789012/*")
+
+
+def test_a_group_of_rules_may_only_count_while_the_others_block() -> None:
+    quiet = ("AWSManagedRulesSQLiRuleSet",)
+    (acl,) = of(record(lambda: Waf("x", WafArgs("arn:lb", "arn:key", counting=quiet))), "aws:wafv2/webAcl:WebAcl")
+    overrides = {rule["name"]: rule.get("overrideAction") for rule in acl.inputs["rules"]}
+    assert overrides.pop("AWSManagedRulesSQLiRuleSet") == {"count": {}}
+    assert overrides.pop("rate") is None
+    assert set(map(str, overrides.values())) == {"{'none': {}}"}
+
+
+def test_every_group_of_rules_can_be_named_in_the_settings() -> None:
+    assert Settings.load(values("staging", wafCountOnly=list(MANAGED)), "x").waf_count_only == list(MANAGED)
+
+
+@pytest.mark.skipif(not (ROOT / "app").is_dir(), reason="the reference app was removed")
+def test_an_address_may_ask_ten_times_as_often_as_a_user_may() -> None:
+    """A whole office, or a carrier's customers, come from one address."""
+    found = re.search(r"rate_limit_per_minute: int = Field\(default=(\d+)", (ROOT / "app/core/settings.py").read_text())
+    assert found
+    assert Settings.from_files("prod").waf_rate_limit >= 10 * 5 * int(found[1])

@@ -16,9 +16,11 @@ from tests.infra.recorder import Registered, of
 
 ALARMS = {
     "load-balancer-errors", "web-errors", "web-latency", "web-unhealthy", "web-tasks", "worker-tasks",
-    "database-cpu", "database-storage", "database-connections", "cache-memory", "cache-evictions",
+    "database-cpu", "database-storage", "database-connections",
     "queue-age", "dead-letters", "cleanup-not-started",
 }  # fmt: skip
+CACHE_ALARMS = {"memory", "evictions", "engine-cpu", "freeable"}
+"""Of each node."""
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
@@ -149,9 +151,13 @@ def test_every_log_group_is_encrypted_and_ends_some_day(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_everything_that_can_go_wrong_has_its_alarm(stack: str) -> None:
     alarms = of(program(stack), "aws:cloudwatch/metricAlarm:MetricAlarm")
-    counted = Settings.from_files(stack).container_insights
+    settings = Settings.from_files(stack)
     names = {alarm.name.split("-", 2)[-1] for alarm in alarms}
-    assert names == (ALARMS if counted else ALARMS - {"web-tasks", "worker-tasks"})
+    of_a_node = CACHE_ALARMS | ({"credits"} if settings.cache_class.startswith("cache.t") else set())
+    nodes = {f"cache-{number}-{name}" for number in range(1, settings.cache_nodes + 1) for name in of_a_node}
+    assert names == nodes | (ALARMS if settings.container_insights else ALARMS - {"web-tasks", "worker-tasks"})
+    watched = {alarm.inputs["dimensions"].get("CacheClusterId") for alarm in alarms if "dimensions" in alarm.inputs}
+    assert len(watched - {None}) == settings.cache_nodes
     for alarm in alarms:
         assert alarm.inputs["alarmActions"] == alarm.inputs["okActions"] == [f"arn:aws:mock:::slipway-{stack}-alarms"]
 
@@ -307,3 +313,40 @@ def test_a_configured_secret_reaches_every_process_and_shows_nowhere() -> None:
     shown = [r for r in found if "https://hidden" in json.dumps(r.inputs)]
     assert [r.name for r in shown] == ["slipway-dev-configured"]
     assert rpc.is_rpc_secret(shown[0].inputs["secretString"])
+
+
+def test_another_major_version_of_postgres_is_let_through_for_once_by_its_setting() -> None:
+    allowed = []
+    for settings in (
+        Settings.from_files("dev"),
+        Settings.from_files("dev").model_copy(update={"database_major_upgrade": True}),
+    ):
+        (instance,) = of(programmed("dev", settings), "aws:rds/instance:Instance")
+        allowed.append(instance.inputs["allowMajorVersionUpgrade"])
+    assert allowed == [False, True]
+
+
+def test_an_image_that_is_given_by_its_digest_is_deployed_and_not_built() -> None:
+    digest = "sha256:" + "ab" * 32
+    found = programmed("dev", Settings.from_files("dev").model_copy(update={"image_digest": digest}))
+    assert [image.name for image in of(found, "docker-build:index:Image")] == ["slipway-dev-database"]
+    for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
+        images = {each["name"]: each["image"] for each in json.loads(plain(definition.inputs["containerDefinitions"]))}
+        images.pop("database", None)  # the kit's own
+        assert all(image.endswith(f"@{digest}") for image in images.values()), definition.name
+
+
+def test_a_stack_has_the_pipelines_roles_that_its_settings_name() -> None:
+    given = {"github_repository": "acme@1/shop@2", "promotes_to": "prod"}
+    found = programmed("staging", Settings.from_files("staging").model_copy(update=given))
+    subjects = {
+        role.name: json.loads(plain(role.inputs["assumeRolePolicy"]))["Statement"][0]["Condition"]["StringEquals"]
+        for role in of(found, "aws:iam/role:Role")
+        if "AssumeRoleWithWebIdentity" in plain(role.inputs["assumeRolePolicy"])
+    }
+    issuer = "token.actions.githubusercontent.com:sub"
+    assert {name: found[issuer] for name, found in subjects.items()} == {
+        "slipway-staging-pipeline": "repo:acme@1/shop@2:environment:staging",
+        "slipway-staging-drift": "repo:acme@1/shop@2:environment:drift-staging",
+        "slipway-staging-promote": "repo:acme@1/shop@2:environment:prod",
+    }

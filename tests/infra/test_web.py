@@ -37,6 +37,8 @@ def test_the_container_meets_the_ecs_controls() -> None:
     assert not web["privileged"]  # ECS.4
     assert web["user"] == contract.APP_USER  # ECS.20
     assert web["logConfiguration"]["logDriver"] == "awslogs"  # ECS.9
+    options = web["logConfiguration"]["options"]
+    assert (options["mode"], options["max-buffer-size"]) == ("non-blocking", "10m")  # a log that hangs stops no request
     assert web["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
     assert web["image"].startswith("registry/app@sha256:")
     assert web["stopTimeout"] == contract.ROLLOUTS["fast"].stop_timeout

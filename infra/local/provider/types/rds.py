@@ -115,7 +115,7 @@ class Instance(Kind):
     type_name = "aws:rds/instance:Instance"
     inputs = set_of(
         "identifier engineVersion manageMasterUserPassword enabledCloudwatchLogsExports skipFinalSnapshot",
-        "finalSnapshotIdentifier applyImmediately deleteAutomatedBackups tags tagsAll",
+        "finalSnapshotIdentifier applyImmediately deleteAutomatedBackups allowMajorVersionUpgrade tags tagsAll",
         *_PLAIN,
         *_ONCE,
     )
@@ -145,6 +145,8 @@ class Instance(Kind):
     def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:
         different = {key: value for key, value in new.items() if old.get(key) != value}
         version = {"EngineVersion": different["engineVersion"]} if "engineVersion" in different else {}
+        if version:
+            version["AllowMajorVersionUpgrade"] = bool(new.get("allowMajorVersionUpgrade"))
         arguments = _calls(different, _PLAIN) | version
         if arguments:
             aws("rds").modify_db_instance(DBInstanceIdentifier=id, ApplyImmediately=True, **arguments)
