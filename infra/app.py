@@ -6,6 +6,7 @@ variables (`processes`, `environment`). A wrong value is a `SlipwayError` that n
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -104,6 +105,20 @@ class Health(_Part):
     ready: UrlPath = "/health"
 
 
+class Spot(_Part):
+    """Fargate Spot, with a part that AWS does not take away."""
+
+    base: Annotated[int, Field(ge=0, le=1000)] = 0
+    """So many tasks run on demand, whatever becomes of Spot."""
+    weight: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Beyond them so many run on Spot for each one on demand; 0: all of them."""
+
+    def on_demand(self, tasks: int) -> int:
+        """How many of `tasks` are not on Spot."""
+        beyond = max(0, tasks - self.base)
+        return tasks - beyond + (math.ceil(beyond / (self.weight + 1)) if self.weight else 0)
+
+
 class Process(_Part):
     """One way in which the app's image is run: behind the load balancer, as a worker, or by the clock."""
 
@@ -124,8 +139,13 @@ class Process(_Part):
     """Instead of the app's."""
     secrets: tuple[Variable, ...] | None = None
     """Of the secret variables, the ones that this process gets; None: all of them."""
-    spot: bool = False
+    spot: bool | Spot = False
     """On Fargate Spot, at about a third of the price: for what may be cut off at any time."""
+
+    @property
+    def on_spot(self) -> Spot | None:
+        """How it is spread over Spot and on demand; None for on demand alone."""
+        return self.spot if isinstance(self.spot, Spot) else Spot() if self.spot else None
 
     @property
     def most_tasks(self) -> int:

@@ -166,10 +166,11 @@ class Processes:
         return ReleaseStep(f"{self._name}-release", ReleaseStepArgs(self._place(RELEASE), task))
 
     def _room(self) -> pulumi.ResourceHookBinding:
-        running = [
-            Tasks(process.cpu, process.tasks, process.spot)
-            for process in (self._app.served | self._app.workers).values()
-        ]
+        running = []
+        for process in (self._app.served | self._app.workers).values():
+            on_demand = process.on_spot.on_demand(process.tasks) if process.on_spot else process.tasks
+            running.append(Tasks(process.cpu, on_demand))
+            running.append(Tasks(process.cpu, process.tasks - on_demand, spot=True))
         return room_for(
             self._name,
             images=self._images,
@@ -202,7 +203,7 @@ class Processes:
             rollout=self._rollout,
             tasks=process.tasks,
             max_tasks=process.most_tasks,
-            spot=process.spot,
+            spot=process.on_spot,
             hooks=self._hooks,
             after=self._after,
         )
@@ -223,7 +224,7 @@ class Processes:
             tasks=process.tasks,
             max_tasks=process.most_tasks,
             queue_name=self._stores.queue.name if self._stores.queue else "",
-            spot=process.spot,
+            spot=process.on_spot,
             hooks=self._hooks,
             after=self._after,
         )

@@ -66,7 +66,7 @@ class ProcessSizes(BaseModel):
     tasks: int | None = None
     max_tasks: int | None = None
     schedule: str | None = None
-    spot: bool | None = None
+    spot: bool | dict[str, int] | None = None
 
 
 class ExistingVpc(BaseModel):

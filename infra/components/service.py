@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.app import Spot
 from infra.foundation import Place, TaskFacts
 
 
@@ -21,7 +22,7 @@ def ecs_service(
     scaled: bool,
     after: Sequence[pulumi.Resource],
     parent: pulumi.Resource,
-    spot: bool = False,
+    spot: Spot | None = None,
     hooks: pulumi.ResourceHookBinding | None = None,
     **more: Any,
 ) -> aws.ecs.Service:
@@ -36,7 +37,10 @@ def ecs_service(
         cluster=place.cluster.arn,
         task_definition=task.arn,
         desired_count=tasks,
-        capacity_provider_strategies=[{"capacity_provider": "FARGATE_SPOT" if spot else "FARGATE", "weight": 1}],
+        capacity_provider_strategies=_strategies(spot),
+        # Else the provider makes the service anew where the strategy changes. An update of whatever else is a rollout
+        # of its own then, too.
+        force_new_deployment=True,
         platform_version="LATEST",  # ECS.10
         network_configuration={
             "subnets": place.network.private_subnet_ids,
@@ -60,3 +64,15 @@ def ecs_service(
             custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),
         ),
     )
+
+
+def _strategies(spot: Spot | None) -> list[aws.ecs.ServiceCapacityProviderStrategyArgsDict]:
+    if spot is None:
+        return [{"capacity_provider": "FARGATE", "weight": 1}]
+    on_spot: aws.ecs.ServiceCapacityProviderStrategyArgsDict = {
+        "capacity_provider": "FARGATE_SPOT",
+        "weight": spot.weight or 1,
+    }
+    if not spot.base and not spot.weight:
+        return [on_spot]
+    return [{"capacity_provider": "FARGATE", "base": spot.base, "weight": 1 if spot.weight else 0}, on_spot]

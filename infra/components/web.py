@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract, naming
+from infra.app import Spot
 from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.alarms import metric_alarm
 from infra.components.scaling import Scaling, ScalingArgs, cpu_target, request_target
@@ -41,7 +42,7 @@ class WebArgs:
     tasks: int = 2
     max_tasks: int = 2
     """Where it is more than `tasks`, CPU and requests decide how many run."""
-    spot: bool = False
+    spot: Spot | None = None
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to hold before the service changes."""
     after: Sequence[pulumi.Resource] = ()

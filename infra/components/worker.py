@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract
+from infra.app import Spot
 from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.scaling import Scaling, ScalingArgs, backlog_target
 from infra.components.security_group import reaching_group
@@ -30,7 +31,7 @@ class WorkerArgs:
     """Where it is more than `tasks`, the queue decides how many run."""
     queue_name: pulumi.Input[str] = ""
     """The queue that it takes jobs from; empty for a worker that cannot scale."""
-    spot: bool = False
+    spot: Spot | None = None
     """On Fargate Spot, at about a third of the price: a job that is cut off is another worker's."""
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to hold before the service changes."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from infra.app import Spot
 from infra.errors import SlipwayError
 from infra.settings import ROOT
 
@@ -112,15 +113,28 @@ def _service(resource: Resource, table: Prices, graph: list[Resource]) -> list[L
     (task,) = [r.inputs for r in graph if r.type == TASK_DEFINITION and r.inputs["family"] == resource.name]
     fargate = table["fargate"][task["runtimePlatform"]["cpuArchitecture"]]
     cpu, memory = int(task["cpu"]), int(task["memory"])
-    spot = any(s["capacityProvider"] == "FARGATE_SPOT" for s in resource.inputs["capacityProviderStrategies"])
     hour = cpu / 1024 * fargate["vcpu_hour"] + memory / 1024 * fargate["gb_hour"]
-    each = table["hours"] * hour * (table["fargate_spot"] if spot else 1)
+    each = table["hours"] * hour
     label = resource.name.rsplit("-", 1)[-1]
     tasks = resource.inputs["desiredCount"]
-    found = [Line(f"{label} tasks{' on Spot' if spot else ''}, {cpu} CPU units", tasks, each)]
+    spot = _spot(resource.inputs["capacityProviderStrategies"])
+    on_demand = spot.on_demand(tasks) if spot else tasks
+    found = [Line(f"{label} tasks, {cpu} CPU units", on_demand, each)] if on_demand or not spot else []
+    if spot:
+        cheaper = each * table["fargate_spot"]
+        found.append(Line(f"{label} tasks on Spot, {cpu} CPU units", tasks - on_demand, cheaper))
     if tasks and _counted(graph):  # a service without a running task has no metrics
         found += _metrics(table["container_insights"]["service"] + table["container_insights"]["task_family"], table)
     return found
+
+
+def _spot(strategies: list[dict[str, Any]]) -> Spot | None:
+    """What the strategies of a service were made of."""
+    weights = {each["capacityProvider"]: each for each in strategies}
+    if "FARGATE_SPOT" not in weights:
+        return None
+    fixed = weights.get("FARGATE", {})
+    return Spot(base=fixed.get("base", 0), weight=weights["FARGATE_SPOT"]["weight"] if fixed.get("weight") else 0)
 
 
 def _cluster(resource: Resource, table: Prices, graph: list[Resource]) -> list[Line]:

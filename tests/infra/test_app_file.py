@@ -46,6 +46,7 @@ def test_a_module_is_all_that_it_takes() -> None:
         ({"health": {"live": "livez"}}, ["health.live is 'livez'", "begins with /"]),
         ({"health": {"live": "/a'b"}}, ["health.live"]),
         ({"processes": {"web": {"memory": 700}}}, ["processes.web.memory is 700", "512, 1024, 2048"]),
+        ({"processes": {"web": {"spot": {"base": -1}}}}, ["processes.web.spot", "greater than or equal to 0"]),
         ({"processes": {"web": {"cpu": 300}}}, ["processes.web.cpu is 300", "256, 512, 1024"]),
         ({"processes": {"Web": {}}}, ["process 'Web'", "small letters"]),
         ({"processes": {"a-very-long-name": {"command": "x"}}}, ["16 characters", "room for 12"]),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra import contract
+from infra.app import Spot
 from infra.components.web import Web, WebArgs
 from tests.infra.facts import DOOR, PLACE, task
 from tests.infra.recorder import Registered, of, record
@@ -51,6 +52,40 @@ def test_the_service_rolls_back_and_never_goes_below_what_serves() -> None:
     assert service.inputs["networkConfiguration"]["assignPublicIp"] is False  # ECS.2
     assert not service.inputs["waitForSteadyState"], "the program follows the rollout"
     assert service.inputs["capacityProviderStrategies"] == [{"capacityProvider": "FARGATE", "weight": 1}]
+
+
+@pytest.mark.parametrize(
+    ("spot", "strategies"),
+    [
+        (Spot(), [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]),
+        (
+            Spot(base=1),
+            [
+                {"capacityProvider": "FARGATE", "base": 1, "weight": 0},
+                {"capacityProvider": "FARGATE_SPOT", "weight": 1},
+            ],
+        ),
+        (
+            Spot(base=2, weight=3),
+            [
+                {"capacityProvider": "FARGATE", "base": 2, "weight": 1},
+                {"capacityProvider": "FARGATE_SPOT", "weight": 3},
+            ],
+        ),
+    ],
+)
+def test_a_part_of_a_service_on_spot_can_be_kept_on_demand(spot: Spot, strategies: list[dict[str, Any]]) -> None:
+    (service,) = of(found(spot=spot), "aws:ecs/service:Service")
+    assert service.inputs["capacityProviderStrategies"] == strategies
+    assert service.inputs["forceNewDeployment"], "AWS changes the strategy in no other way"
+
+
+@pytest.mark.parametrize(
+    ("spot", "tasks", "on_demand"),
+    [(Spot(), 4, 0), (Spot(base=1), 4, 1), (Spot(base=3), 2, 2), (Spot(base=2, weight=3), 10, 4)],
+)
+def test_how_many_tasks_are_not_on_spot(spot: Spot, tasks: int, on_demand: int) -> None:
+    assert spot.on_demand(tasks) == on_demand
 
 
 def test_a_safe_release_is_rolled_back_by_an_alarm_of_its_own() -> None:
