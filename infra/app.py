@@ -50,6 +50,7 @@ VALUES: dict[str, str | None] = {
     "cache.port": "cache",
     "cache.password": "cache",
     "cache.ca": "cache",
+    "cache.tls": "cache",
     "queue.url": "queue",
     "queue.name": "queue",
     "bucket.name": "bucket",
@@ -286,6 +287,20 @@ class App(_Part):
         own = None if process == "release" else self.processes[process].secrets
         return self.secret_variables if own is None else set(own)
 
+    def in_a_preview(self) -> App:
+        """The app as a preview runs it: with neither queue nor bucket, for those would be the environment's own, and
+        without what takes jobs from that queue or runs by the clock."""
+
+        def kept(needs: tuple[Need, ...]) -> tuple[Need, ...]:
+            return tuple(need for need in needs if need.partition(".")[0] in ("database", "cache"))
+
+        processes = {
+            name: process.model_copy(update={"needs": kept(self.needs_of(name))})
+            for name, process in self.processes.items()
+            if not process.schedule and not {"queue", "queue.take"} & set(self.needs_of(name))
+        }
+        return self.model_copy(update={"processes": processes, "needs": kept(self.needs)})
+
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """What editors know of the file (stacks/app.schema.json): keys, choices, and what each is for."""
@@ -349,6 +364,8 @@ def _check_connections(app: App, settings: Settings) -> None:
     """A database that is out of connections refuses the new revision in the middle of a rollout."""
     if "database" not in app.stores:
         return
+    if settings.kind == "preview":
+        return  # its role has a limit of its own, and its environment counts it
     pool = settings.database_pool_size
     parts, asked = [], contract.SPARE_CONNECTIONS
     for name, process in app.processes.items():
@@ -359,6 +376,9 @@ def _check_connections(app: App, settings: Settings) -> None:
         asked += tasks * workers * pool
         rollout = "" if process.schedule else " x 2 (a rollout runs both revisions)"
         parts.append(f"{tasks if process.schedule else process.most_tasks} {name} tasks{rollout} x {workers} x {pool}")
+    if settings.previews:
+        asked += settings.preview_limit * contract.PREVIEW_CONNECTIONS
+        parts.append(f"{settings.preview_limit} previews (previewLimit) x {contract.PREVIEW_CONNECTIONS}")
     allowed = int(max_connections(settings.database_class) * 0.8)
     if asked > allowed:
         raise ValueError(

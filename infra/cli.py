@@ -15,6 +15,7 @@ from rich.table import Table
 from infra.errors import SlipwayError
 from infra.pipeline import commands as pipeline
 from infra.pipeline.opened import opened
+from infra.previews import commands as previews
 
 app = typer.Typer(
     help="Deploy a FastAPI service to AWS, or to an AWS on this machine.",
@@ -217,6 +218,7 @@ def rollback(
 app.command()(pipeline.promote)
 app.command()(pipeline.drift)
 app.command()(pipeline.bootstrap)
+app.add_typer(previews.app, name="preview")
 
 
 @app.command()

@@ -95,14 +95,13 @@ def git_revision(source: str) -> str:
 
 
 def database_step(app: App, image: pulumi.Input[str], values: Values, database: DatabaseStep) -> Container:
-    """The kit's container that makes the database's roles; the only one that is given the owner's password."""
+    """The kit's container that makes the database's roles: with the owner's password, which no code of the app gets."""
+    plain, owner = owner_of_the_database(values, database)
     return Container(
         name=DATABASE_STEP,
         image=image,
         environment={
-            "PGHOST": values.plain["database.host"],
-            "PGPORT": values.plain["database.port"],
-            "PGDATABASE": values.plain["database.name"],
+            **plain,
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": contract.DATABASE_CA_PATH,
             "OWNER_ROLE": database.owner,
@@ -112,13 +111,26 @@ def database_step(app: App, image: pulumi.Input[str], values: Values, database: 
             "APP_OWNS": "false" if app.release else "true",
         },
         secrets={
-            "PGUSER": _key(database.master_secret_arn, "username"),
-            "PGPASSWORD": _key(database.master_secret_arn, "password"),
+            **owner,
             "RELEASE_VERIFIER": database.release_verifier,
             "APP_VERIFIER": database.app_verifier,
         },
         essential=not app.release,
     )
+
+
+def owner_of_the_database(
+    values: Values, database: DatabaseStep
+) -> tuple[dict[str, pulumi.Input[str]], dict[str, SecretValue]]:
+    """Where psql finds the server, and as whom: plain variables, and secret ones."""
+    return {
+        "PGHOST": values.plain["database.host"],
+        "PGPORT": values.plain["database.port"],
+        "PGDATABASE": values.plain["database.name"],
+    }, {
+        "PGUSER": _key(database.master_secret_arn, "username"),
+        "PGPASSWORD": _key(database.master_secret_arn, "password"),
+    }
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ TARGET_PORT = 80
 """The target groups' default, which no target uses: ECS registers each task with the port of its own container, so that
 another port of the app moves with its tasks."""
 
+FIRST_PRIORITY, LAST_PRIORITY = 40_000, 50_000
+"""Of a load balancer's rules for an environment's own services. /* is asked last; a process with paths of its own goes
+before it, in the file's order. Previews, which have a host each, go before them all."""
+
 IDLE_TIMEOUT_SECONDS = 60
 """The load balancer's default."""
 KEEPALIVE_SECONDS = 75
@@ -65,6 +69,8 @@ LONGEST_STOP_SECONDS = 120
 """ECS's longest stopTimeout on Fargate."""
 SPARE_CONNECTIONS = 10
 """Of the database, for people and the release step."""
+PREVIEW_CONNECTIONS = 4
+"""Of a preview's role: a pool of two, in the old task and in the new one while a rollout runs both."""
 
 WEB_CPU_TARGET_PERCENT = 60
 """Autoscaling holds this: a new task takes a minute to serve, and the load may grow by half until then."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pulumi
 
 from infra.app import App
@@ -22,6 +24,7 @@ from infra.components.registry import Registry, RegistryArgs
 from infra.components.secrets import Secrets, SecretsArgs
 from infra.components.waf import Waf, WafArgs
 from infra.foundation import OUTPUT, Foundation
+from infra.ground import ground_of_previews
 from infra.processes import Processes
 from infra.release.gate import room_for_addresses
 from infra.release.image_tag import before_the_image_is_pushed
@@ -61,6 +64,13 @@ def environment(name: str, settings: Settings, app: App) -> None:
     free_tag = before_the_image_is_pushed(name)
     image = Image(f"{name}-app", ImageArgs.of_the_app(app, settings, registry=registry, hooks=free_tag))
     processes = Processes(name, app, settings, foundation=foundation, image=image.reference, stores=stores)
+
+    # What previews on it share.
+    if settings.previews:
+        ground = ground_of_previews(
+            name, app, settings, foundation=foundation, stores=stores, database_image=processes.database_image
+        )
+        foundation = replace(foundation, previews=ground)
 
     # Whether what serves is what was asked for: on every `up`.
     processes.look_at_what_serves()

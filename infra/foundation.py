@@ -7,7 +7,7 @@ whoever reads them needs no key of the base.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -142,6 +142,23 @@ class TaskFacts:
 
 
 @dataclass(frozen=True)
+class PreviewFacts(_Facts):
+    """What all previews of an environment share: made once, so that a preview makes nothing that is slow."""
+
+    domain: pulumi.Input[str]
+    """What follows a preview's name and a dot in its host."""
+    limit: int
+    """How many there may be."""
+    security_group_id: pulumi.Input[str]
+    execution_role_arn: pulumi.Input[str]
+    task_role_arn: pulumi.Input[str]
+    cache_image: pulumi.Input[str]
+    """A Redis to run beside the app; empty for an app that needs none."""
+    database_task: str
+    """The family of the task that makes and drops their databases; empty for an app that needs none."""
+
+
+@dataclass(frozen=True)
 class Foundation:
     """All of it. A store that the app does not need is None."""
 
@@ -152,6 +169,8 @@ class Foundation:
     key_arn: pulumi.Input[str]
     database: StoreFacts | None = None
     cache: StoreFacts | None = None
+    previews: PreviewFacts | None = None
+    """None: the environment bears no previews."""
 
     def stores(self, *labels: str) -> list[StoreFacts]:
         """The stores of these names that are there."""
@@ -163,14 +182,20 @@ class Foundation:
         return {name: part.plain() if isinstance(part, _Facts) else part for name, part in parts.items() if part}
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Foundation:
-        """What another stack exported. Raises `KeyError` with the name of what is missing."""
+    def of(cls, given: Any, parts: Collection[str] | None = None) -> Foundation:
+        """What another stack exported. Raises `KeyError` with the name of what is missing.
+
+        `parts`: of those that not every foundation has, the ones to read; None: all that are there. An output cannot be
+        asked for what it has, and every fact of it is an output in turn.
+        """
+        has = given if parts is None else parts
         return cls(
             network=NetworkFacts.of(given["network"]),
             load_balancer=LoadBalancerFacts.of(given["load_balancer"]),
             cluster=ClusterFacts.of(given["cluster"]),
             registry=RegistryFacts.of(given["registry"]),
             key_arn=given["key_arn"],
-            database=StoreFacts.of(given["database"]) if "database" in given else None,
-            cache=StoreFacts.of(given["cache"]) if "cache" in given else None,
+            database=StoreFacts.of(given["database"]) if "database" in has else None,
+            cache=StoreFacts.of(given["cache"]) if "cache" in has else None,
+            previews=PreviewFacts.of(given["previews"]) if "previews" in has else None,
         )

@@ -37,6 +37,17 @@ def wrong(kind: str, name: str, longest: int) -> str:
     return ""
 
 
+def of_previews(base: str) -> str:
+    """What the names of secrets and log groups of all previews on the environment `base` (`<project>-<stack>`) begin
+    with, and no other's: the previews' roles reach these alone."""
+    return f"{base}/preview"
+
+
+def rule_priority(stack: str, below: int) -> int:
+    """The place of a preview's rule among those of the load balancer: 1 to `below` - 1, by its name."""
+    return 1 + int(hashlib.sha256(stack.encode()).hexdigest(), 16) % (below - 1)
+
+
 def identifier(name: str) -> str:
     """`name` as Postgres likes its identifiers: without quotes."""
     return name.replace("-", "_")

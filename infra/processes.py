@@ -25,8 +25,6 @@ from infra.release.revisions import plan
 from infra.settings import Settings
 from infra.stores import Stores
 
-FIRST_PRIORITY, LAST_PRIORITY = 40_000, 50_000
-"""Of a load balancer's rules. /* is asked last; a process with paths of its own goes before it, in the file's order."""
 RELEASE_CPU, RELEASE_MEMORY = 256, 1024
 """CPU units and MiB of the release step: one process and psql."""
 
@@ -46,6 +44,7 @@ class Processes:
     ) -> None:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._image, self._stores = foundation, image, stores
+        self.database_image: pulumi.Output[str] | None = None
         # Of an image that is brought back nobody here knows the sources.
         revision = "" if settings.pinned else git_revision(app.source)
         self._rollout = contract.ROLLOUTS[settings.deploy_profile]
@@ -152,6 +151,7 @@ class Processes:
             args = ImageArgs.of_the_database_step(self._settings, registry=self._foundation.registry, hooks=hooks)
             step = Image(f"{self._name}-database", args)
             self._images.append(step.reference)
+            self.database_image = step.reference
             made = database_step(self._app, step.reference, self._stores.values, self._stores.database_step)
             containers.append(made)
         # A former image does not know the revision that the database is at by now, and has nothing to migrate to.
@@ -191,7 +191,9 @@ class Processes:
 
     def _make_web(self, label: str, process: Process) -> Web:
         everything = process.paths == ("/*",)
-        priority = LAST_PRIORITY if everything else FIRST_PRIORITY + list(self._app.served).index(label)
+        priority = (
+            contract.LAST_PRIORITY if everything else contract.FIRST_PRIORITY + list(self._app.served).index(label)
+        )
         args = WebArgs(
             place=self._place(label),
             load_balancer=self._foundation.load_balancer,

@@ -17,7 +17,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from infra import naming
+from infra import contract, naming
 from infra.errors import SlipwayError, explained
 from infra.sizes import DATABASE_MEMORY_GIB, LOG_RETENTION_DAYS
 
@@ -90,6 +90,12 @@ class Settings(BaseModel):
 
     kind: Literal["environment", "preview"]
     tier: Literal["dev", "staging", "prod"]
+    base: str = ""
+    expires_at: str = ""
+    rule_priority: Annotated[int, Field(ge=0, lt=contract.FIRST_PRIORITY)] = 0
+    previews: bool
+    preview_domain: Annotated[str, Field(pattern=DOMAIN, max_length=64)]
+    preview_limit: Annotated[int, Field(ge=1, le=90)]
     processes: dict[str, ProcessSizes]
     environment: dict[str, Text]
     existing_vpc: Annotated[ExistingVpc | None, BeforeValidator(lambda given: given or None)] = None
@@ -149,6 +155,10 @@ class Settings(BaseModel):
         if bool(self.domain) != bool(self.hosted_zone_id):
             raise ValueError(
                 "domain and hostedZoneId go together: the name, and the Route53 zone (Z...) that its records go into"
+            )
+        if self.preview_domain and not self.domain:
+            raise ValueError(
+                "previewDomain is set and domain is not: previews share the environment's door, and its TLS"
             )
         return self
 

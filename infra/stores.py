@@ -144,6 +144,7 @@ class Stores:
             "cache.host": facts.host,
             "cache.port": pulumi.Output.format("{0}", facts.endpoint_port),
             "cache.ca": authority,
+            "cache.tls": "true",
         }
         self._secret["cache.password"] = token.reference()
         if "cache.url" in self._app.variables.values():

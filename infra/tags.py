@@ -10,9 +10,9 @@ LEFT_OUT = "aws:vpc/securityGroup"
 """Rules of security groups: they cost nothing, and live and end with their group, which is tagged."""
 
 
-def tag_everything(project: str, stack: str, tier: str) -> None:
-    """From now on every resource that takes tags gets `project`, `stack` (`<project>-<stack>`) and `tier`."""
-    tags = {"project": project, "stack": stack, "tier": tier}
+def tag_everything(project: str, stack: str, tier: str, **more: str) -> None:
+    """From now on every resource that takes tags gets `project`, `stack` (`<project>-<stack>`), `tier` and `more`."""
+    tags = {"project": project, "stack": stack, "tier": tier, **more}
 
     def tagged(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         taggable = args.type_.startswith("aws:") and hasattr(type(args.resource), "tags")

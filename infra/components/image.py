@@ -88,6 +88,22 @@ class ImageArgs:
             hooks=hooks,
         )
 
+    @classmethod
+    def of_the_previews_cache(
+        cls, settings: Settings, *, registry: RegistryFacts, hooks: pulumi.ResourceHookBinding | None
+    ) -> ImageArgs:
+        """The kit's own image of Redis, which runs beside the app of a preview."""
+        return cls(
+            registry=registry,
+            source=ROOT / "docker" / "cache",
+            dockerfile=ROOT / "docker" / "cache" / "Dockerfile",
+            tag_prefix="cache-",
+            architecture=settings.architecture,
+            build_args={"BASE_IMAGE": f"redis:{settings.cache_version[0]}-alpine"},
+            network=settings.build_network,
+            hooks=hooks,
+        )
+
 
 class Image(pulumi.ComponentResource):
     """Builds and pushes one image. Its tag is the hash of what the build sees, and never moves by a push (ECR.2).

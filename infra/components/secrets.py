@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets as randomness
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -54,9 +54,9 @@ class Secrets(pulumi.ComponentResource):
         """A value that is drawn once, under the key `value`."""
         return self._group(group, {"value": self.random()}, once=True)
 
-    def passwords(self, group: str, *users: str) -> Group:
-        """For each user a password, and under `<user>Verifier` what Postgres needs to know of it."""
-        found: dict[str, pulumi.Output[str]] = {}
+    def passwords(self, group: str, *users: str, values: Collection[str] = ()) -> Group:
+        """For each user a password, and under `<user>Verifier` what Postgres needs to know of it; and other values."""
+        found = {value: self.random() for value in values}
         for user in users:
             password = self.random()
             verifier: pulumi.Output[str] = password.apply(scram_verifier)

@@ -36,6 +36,8 @@ class Container:
     """Whether the task ends with it."""
     after: str = ""
     """The container that has to have exited with 0 before this one starts."""
+    beside: str = ""
+    """The container that has to run before this one starts, and that runs until this one has ended."""
 
     def but(self, **changes: Any) -> Container:
         """The same with changes."""
@@ -86,24 +88,13 @@ class Task(pulumi.ComponentResource):
             extra=_read_secrets(args),
         )
         task, can_work = task_role(name, statements=args.statements, parent=self)
-        region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
-        definition = aws.ecs.TaskDefinition(
-            f"{name}-task",
-            family=name,
-            requires_compatibilities=["FARGATE"],
-            network_mode="awsvpc",
-            cpu=str(args.cpu),
-            memory=str(args.memory),
-            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": args.architecture},
-            volumes=[{"name": "tmp"}],
+        definition = task_definition(
+            name,
+            args,
+            log_group=logs.name,
             execution_role_arn=execution.arn,
             task_role_arn=task.arn,
-            # ECS may go back to a former revision: the oldest are deregistered, when the newest serves.
-            skip_destroy=True,
-            container_definitions=pulumi.Output.json_dumps(
-                [_definition(container, logs.name, region, args.stop_timeout) for container in args.containers]
-            ),
-            opts=child,
+            parent=self,
         )
         self.facts = TaskFacts(
             arn=definition.arn,
@@ -115,6 +106,37 @@ class Task(pulumi.ComponentResource):
             ready=[*can_start, *can_work, definition],
         )
         self.register_outputs({"arn": definition.arn})
+
+
+def task_definition(
+    name: str,
+    args: TaskArgs,
+    *,
+    log_group: pulumi.Input[str],
+    execution_role_arn: pulumi.Input[str],
+    task_role_arn: pulumi.Input[str],
+    parent: pulumi.Resource,
+) -> aws.ecs.TaskDefinition:
+    """The task definition alone, with roles and a log group that somebody made."""
+    region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=parent)).region
+    return aws.ecs.TaskDefinition(
+        f"{name}-task",
+        family=name,
+        requires_compatibilities=["FARGATE"],
+        network_mode="awsvpc",
+        cpu=str(args.cpu),
+        memory=str(args.memory),
+        runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": args.architecture},
+        volumes=[{"name": "tmp"}],
+        execution_role_arn=execution_role_arn,
+        task_role_arn=task_role_arn,
+        # ECS may go back to a former revision: the oldest are deregistered, when the newest serves.
+        skip_destroy=True,
+        container_definitions=pulumi.Output.json_dumps(
+            [_definition(container, log_group, region, args.stop_timeout) for container in args.containers]
+        ),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _read_secrets(args: TaskArgs) -> list[Statement]:
@@ -162,6 +184,8 @@ def _definition(
         found["portMappings"] = [{"containerPort": container.port, "protocol": "tcp"}]
     if container.health_check:
         found["healthCheck"] = dict(container.health_check)
-    if container.after:
-        found["dependsOn"] = [{"containerName": container.after, "condition": "SUCCESS"}]
+    waits = {container.after: "SUCCESS", container.beside: "START"}
+    depends_on = [{"containerName": name, "condition": condition} for name, condition in waits.items() if name]
+    if depends_on:
+        found["dependsOn"] = depends_on
     return found

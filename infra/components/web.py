@@ -72,23 +72,7 @@ class Web(pulumi.ComponentResource):
             raise ValueError(f"{name}: the container {serving.name} has no port to serve on")
         self.task = task = Task(name, args.task, opts=child).facts
         group, rules = self._security_group(name, args, serving.port)
-        targets = aws.lb.TargetGroup(
-            naming.short(name),
-            vpc_id=args.place.network.vpc_id,
-            target_type="ip",
-            port=contract.TARGET_PORT,
-            protocol="HTTP",
-            deregistration_delay=args.rollout.deregistration_delay,
-            health_check={
-                "path": args.health_path,
-                "interval": contract.HEALTH_INTERVAL_SECONDS,
-                "timeout": contract.HEALTH_TIMEOUT_SECONDS,
-                "healthy_threshold": contract.HEALTHY_THRESHOLD,
-                "unhealthy_threshold": contract.UNHEALTHY_THRESHOLD,
-                "matcher": "200",
-            },
-            opts=child,
-        )
+        targets = target_group(name, args.place, args.health_path, args.rollout, parent=self)
         rule = aws.lb.ListenerRule(
             f"{name}-rule",
             listener_arn=args.load_balancer.listener_arn,
@@ -156,6 +140,29 @@ class Web(pulumi.ComponentResource):
         rules.append(allow_https_out(name, source=group.id, parent=self))
         rules += allow_stores(name, f"{args.label} tasks", source=group.id, stores=args.place.stores, parent=self)
         return group, rules
+
+
+def target_group(
+    name: str, place: Place, health_path: str, rollout: contract.Rollout, *, parent: pulumi.Resource
+) -> aws.lb.TargetGroup:
+    """The targets of a service, and how the load balancer looks at them."""
+    return aws.lb.TargetGroup(
+        naming.short(name),
+        vpc_id=place.network.vpc_id,
+        target_type="ip",
+        port=contract.TARGET_PORT,
+        protocol="HTTP",
+        deregistration_delay=rollout.deregistration_delay,
+        health_check={
+            "path": health_path,
+            "interval": contract.HEALTH_INTERVAL_SECONDS,
+            "timeout": contract.HEALTH_TIMEOUT_SECONDS,
+            "healthy_threshold": contract.HEALTHY_THRESHOLD,
+            "unhealthy_threshold": contract.UNHEALTHY_THRESHOLD,
+            "matcher": "200",
+        },
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _conditions(args: WebArgs) -> list[aws.lb.ListenerRuleConditionArgsDict]:

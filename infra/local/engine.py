@@ -45,10 +45,10 @@ def pulumi(session: Session, *arguments: str, fix: str) -> None:
         raise
 
 
-def ask(session: Session, *arguments: str) -> str:
+def ask(session: Session, *arguments: str, folder: Path = ROOT) -> str:
     """Run the engine for its answer on standard output; an error is a `SlipwayError` with its words."""
     command = [str(session.toolchain.pulumi), *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=session.environ(), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=session.environ(), capture_output=True, text=True)
     if done.returncode:
         words = (done.stderr or done.stdout).strip()
         raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{words}")
@@ -78,13 +78,13 @@ def last_changes(session: Session) -> dict[str, int]:
     return changes
 
 
-def stack_exists() -> bool:
-    """Whether the local stack has a state."""
-    return _state_file().exists()
+def stack_exists(stack: str = STACK) -> bool:
+    """Whether a stack of this machine has a state."""
+    return _state_file(stack).exists()
 
 
-def _state_file() -> Path:
-    return state_dir() / ".pulumi" / "stacks" / project() / f"{STACK}.json"
+def _state_file(stack: str = STACK) -> Path:
+    return state_dir() / ".pulumi" / "stacks" / project() / f"{stack}.json"
 
 
 def resources_known() -> int:
@@ -111,48 +111,52 @@ def discard_state() -> None:
     journal.clear()
 
 
-def recover(session: Session) -> None:
+def recover(session: Session, stack: str = STACK, folder: Path = ROOT) -> None:
     """After a killed engine: release its lock, delete what it made but had not written down yet.
 
-    The caller holds this clone's own lock, so a lock of the engine whose process is gone is a stale one.
+    The caller holds slipway's own lock of the stack, so a lock of an engine whose process is gone is a stale one.
+    `folder`: where the project lies whose stack it is.
     """
-    if not stack_exists():
+    if not stack_exists(stack):
         return
-    locks = list((state_dir() / ".pulumi" / "locks").rglob("*.json"))
+    locks = list((state_dir() / ".pulumi" / "locks" / "organization" / project() / stack).rglob("*.json"))
     for lock in locks:
         holder = json.loads(lock.read_text())
         if _alive(int(holder.get("pid", 0))):
             raise SlipwayError(
-                f"Another pulumi (pid {holder['pid']}) is working on the stack {STACK}.",
+                f"Another pulumi (pid {holder['pid']}) is working on the stack {stack}.",
                 "Wait until it has ended.",
             )
     if locks:
         console.print("An engine was killed here: releasing its lock.")
-        _wait_for_provider()
-        ask(session, "cancel", "--yes", "--stack", STACK)
-    state = json.loads(ask(session, "stack", "export", "--stack", STACK))
-    _clear_pending(session, state)
-    _delete_orphans(session, state)
+        _wait_for_providers()
+        ask(session, "cancel", "--yes", "--stack", stack, folder=folder)
+    state = json.loads(ask(session, "stack", "export", "--stack", stack, folder=folder))
+    _clear_pending(session, state, stack, folder)
+    _delete_orphans(session, state, stack)
 
 
-def _wait_for_provider() -> None:
+def _wait_for_providers() -> None:
     """A provider that lost its engine still finishes what it was making, and notes it in its journal."""
     deadline = time.monotonic() + PROVIDER_SECONDS
-    while time.monotonic() < deadline and any(map(_is_our_provider, psutil.process_iter())):
+    while time.monotonic() < deadline and any(map(_has_lost_its_engine, psutil.process_iter())):
         time.sleep(0.2)
 
 
-def _is_our_provider(process: psutil.Process) -> bool:
+def _has_lost_its_engine(process: psutil.Process) -> bool:
+    """Of this clone, and its parent is no engine any more: those of other stacks at work have theirs."""
     try:
         mine = process.environ().get("SLIPWAY_RUN_DIR") == str(run_dir())
-        return mine and "infra.local.provider" in process.cmdline()
+        if not mine or "infra.local.provider" not in process.cmdline():
+            return False
+        return not any(parent.name() == "pulumi" for parent in process.parents())
     except psutil.Error:
         return False
 
 
-def _delete_orphans(session: Session, state: dict[str, Any]) -> None:
+def _delete_orphans(session: Session, state: dict[str, Any], stack: str) -> None:
     """Take away what a killed engine had made without writing it down; the next update makes it afresh."""
-    orphans = journal.orphans(state, STACK)
+    orphans = journal.orphans(state, stack)
     if not orphans:
         return
     aws = Context()
@@ -163,20 +167,20 @@ def _delete_orphans(session: Session, state: dict[str, Any]) -> None:
         except ClientError as error:
             if not gone(error):
                 raise SlipwayError(f"It cannot be deleted: {error}", "make down, then make up") from None
-        journal.record("deleted", STACK, orphan["type"], orphan["id"], {})
+        journal.record("deleted", stack, orphan["type"], orphan["id"], {})
 
 
-def _clear_pending(session: Session, state: dict[str, Any]) -> None:
+def _clear_pending(session: Session, state: dict[str, Any], stack: str, folder: Path) -> None:
     pending = state["deployment"].get("pending_operations") or []
     if not pending:
         return
     names = ", ".join(operation["resource"]["urn"].rsplit("::", 1)[-1] for operation in pending)
     console.print(f"It was in the middle of: {names}. Going on from what is really there.")
     state["deployment"]["pending_operations"] = []
-    command = [str(session.toolchain.pulumi), "stack", "import", "--force", "--stack", STACK]
+    command = [str(session.toolchain.pulumi), "stack", "import", "--force", "--stack", stack]
     subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=session.environ(),
         input=json.dumps(state),
         text=True,

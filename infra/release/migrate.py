@@ -36,7 +36,12 @@ class Migration:
     """`subnets`, `securityGroups` and `assignPublicIp` (a boolean), as the service has them."""
     command: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Container -> what it runs instead of the task definition's own."""
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Container -> variables beside the task definition's own. No secret among them: AWS shows them to whoever asks."""
     timeout: float = TIMEOUT_SECONDS
+    called: str = "Migrate"
+    """How an error begins."""
+    mend: str = "Mend the migration and run `up` again."
 
 
 def run(aws: Aws, migration: Migration, say: Say) -> None:
@@ -56,7 +61,14 @@ def run(aws: Aws, migration: Migration, say: Say) -> None:
         else:
             say("Another migration runs: waiting for its end.")
             _end(aws, migration, other, say)
-    _judge(aws, _end(aws, migration, task or _start(ecs, migration), say))
+    _judge(aws, migration, _end(aws, migration, task or _start(ecs, migration), say))
+
+
+def run_beside_others(aws: Aws, migration: Migration, say: Say) -> Any:
+    """The same for a task that others of its definition may run beside; its last description."""
+    task = _end(aws, migration, _start(aws.of(migration.cluster).client("ecs"), migration), say)
+    _judge(aws, migration, task)
+    return task
 
 
 def _running(ecs: Any, cluster: str, family: str) -> list[Any]:
@@ -66,7 +78,14 @@ def _running(ecs: Any, cluster: str, family: str) -> list[Any]:
 
 
 def _start(ecs: Any, migration: Migration) -> Any:
-    overrides = [{"name": name, "command": list(command)} for name, command in migration.command.items()]
+    overrides = [
+        {
+            "name": name,
+            **({"command": list(migration.command[name])} if name in migration.command else {}),
+            "environment": [{"name": k, "value": v} for k, v in migration.environment.get(name, {}).items()],
+        }
+        for name in dict.fromkeys([*migration.command, *migration.environment])
+    ]
     started = ecs.run_task(
         cluster=migration.cluster,
         taskDefinition=migration.task_definition,
@@ -82,7 +101,7 @@ def _start(ecs: Any, migration: Migration) -> Any:
         },
     )
     if not started["tasks"]:
-        raise SlipwayError(f"Migrate: the task was not started: {started.get('failures')}. {UNTOUCHED}.")
+        raise SlipwayError(f"{migration.called}: the task was not started: {started.get('failures')}. {UNTOUCHED}.")
     return started["tasks"][0]
 
 
@@ -102,8 +121,8 @@ def _end(aws: Aws, migration: Migration, task: Any, say: Say) -> Any:
             ecs.stop_task(cluster=migration.cluster, task=arn, reason="the migration took too long")
             _wait_stopped(ecs, migration.cluster, arn)
             raise SlipwayError(
-                f"Migrate: it did not end in {migration.timeout:.0f} s and was stopped. {UNTOUCHED}. Its last lines:\n"
-                + "\n".join(last_lines(aws, found, _last_started(found))),
+                f"{migration.called}: it did not end in {migration.timeout:.0f} s and was stopped. {UNTOUCHED}. "
+                "Its last lines:\n" + "\n".join(last_lines(aws, found, _last_started(found))),
                 "It may wait for a lock that another session holds; or give it more time by its setting.",
             )
         time.sleep(POLL_SECONDS)
@@ -124,7 +143,7 @@ def _last_started(task: Any) -> str:
     return str(next((each for each in ours if "exitCode" not in each and each.get("runtimeId")), ours[0])["name"])
 
 
-def _judge(aws: Aws, task: Any) -> None:
+def _judge(aws: Aws, migration: Migration, task: Any) -> None:
     codes = {each["name"]: each.get("exitCode") for each in _ours(task)}
     if all(code == 0 for code in codes.values()):
         return
@@ -133,8 +152,9 @@ def _judge(aws: Aws, task: Any) -> None:
     why = container.get("reason") or task.get("stoppedReason") or "no reason given"
     code = f"{failed} exited with {codes[failed]}" if codes.get(failed) is not None else f"{failed} did not start"
     raise SlipwayError(
-        f"Migrate: {code} ({why}). {UNTOUCHED}. Its last lines:\n" + "\n".join(last_lines(aws, task, failed)),
-        "Mend the migration and run `up` again.",
+        f"{migration.called}: {code} ({why}). {UNTOUCHED}. Its last lines:\n"
+        + "\n".join(last_lines(aws, task, failed)),
+        migration.mend,
     )
 
 

@@ -41,19 +41,21 @@ def verified_on_every_up(
     name: pulumi.Input[str],
     task_definition_arn: pulumi.Input[str],
     url: pulumi.Input[str] | None = None,
+    host: pulumi.Input[str] = "",
     release: pulumi.Input[str] | None = None,
 ) -> pulumi.Output[str]:
     """The digests that serve, once they were seen to: see `verify`. In a preview nothing is looked at.
 
-    `url`: of a path behind the load balancer that has to answer, as `release` where that is given.
+    `url`: of a path behind the load balancer that has to answer, as `release` where that is given; `host`: the name
+    that it is asked by, where that is not the URL's.
     """
     aws = session()
 
     async def look(found: list[Any]) -> str:
-        cluster, service_name, definition, address, wanted = found
+        cluster, service_name, definition, address, name_there, wanted = found
         if pulumi.runtime.is_dry_run():
             return ""
-        front_door = Smoke(address, wanted) if address else None
+        front_door = Smoke(address, wanted, host=name_there) if address else None
         began, say = time.monotonic(), speaker(service)
         asked = Service(cluster, service_name, definition)
 
@@ -66,7 +68,7 @@ def verified_on_every_up(
         say(f"{service_name} serves {definition.rsplit('/', 1)[-1]}, verified after {time.monotonic() - began:.0f} s")
         return ", ".join(sorted(set(seen.digests.values())))
 
-    return pulumi.Output.all(cluster_arn, name, task_definition_arn, url, release).apply(look)
+    return pulumi.Output.all(cluster_arn, name, task_definition_arn, url, host, release).apply(look)
 
 
 def oldest_revisions_go(

@@ -24,6 +24,8 @@ class Smoke:
     """With the path."""
     release: str | None = None
     """None: only the status is looked at. An app that does not say which release it is cannot be held to it."""
+    host: str = ""
+    """The name that is asked for, where the URL has another: the load balancer tells services apart by it."""
     patience: float = 30.0
     """Seconds: a load balancer may take some until all of it knows its targets."""
 
@@ -56,6 +58,8 @@ def _ask(asked: Smoke) -> tuple[str, str]:
         address = parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl()
         headers["Host"] = parts.netloc
         handlers.append(urllib.request.ProxyHandler({}))
+    if asked.host and asked.host != host:
+        headers["Host"] = asked.host
     request = urllib.request.Request(address, headers=headers)  # noqa: S310 - http or https: the load balancer's
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT_SECONDS) as answer:

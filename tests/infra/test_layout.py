@@ -16,12 +16,13 @@ STORIES = {"__main__": 40, "environment": 100, "preview": 60}
 
 LAYERS = [
     {"cli", "__main__"},
+    {"previews"},
     {"pipeline"},
     {"graph"},
-    {"local", "previews"},
+    {"local"},
     {"environment", "preview"},
-    {"processes"},
-    {"stores"},
+    {"processes", "guests", "ground"},
+    {"stores", "borrowed"},
     {"containers"},
     {"components", "release"},
     {"app", "foundation", "tags"},

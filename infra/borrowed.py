@@ -1,0 +1,121 @@
+"""What holds a preview's data: a database of its own in its environment's server, Redis beside the app, one secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import contract
+from infra.app import App
+from infra.components.secrets import Group, Secrets
+from infra.components.task import Container
+from infra.containers import Values
+from infra.errors import SlipwayError
+from infra.foundation import Foundation, SecretValue
+from infra.release.preview_database import database_name
+from infra.settings import Settings
+
+OWN = "own"
+"""The one secret's name."""
+CACHE = "cache"
+
+
+class Borrowed:
+    """A preview's stores and what they give the app; the secret is made as it is constructed."""
+
+    verifier: pulumi.Output[str] | None = None
+    """Of the database role's password; None where the app needs no database."""
+    cache: Container | None = None
+    """Runs beside the app; None where it needs no cache."""
+    values: Values
+
+    def __init__(
+        self,
+        name: str,
+        app: App,
+        settings: Settings,
+        *,
+        foundation: Foundation,
+        secrets: Secrets,
+        host: pulumi.Input[str],
+    ) -> None:
+        generated = [variable for variable, value in app.variables.items() if value == "generated"]
+        self._own = own = secrets.passwords(OWN, "database", values=[*generated, CACHE])
+        self._plain: dict[str, pulumi.Input[str]] = {
+            "stack.project": pulumi.get_project(),
+            "stack.name": name,
+            "stack.tier": settings.tier,
+            "stack.hosts": host,
+        }
+        self._secret: dict[str, SecretValue] = {variable: own.reference(variable) for variable in generated}
+        self._urls: dict[str, pulumi.Output[str]] = {}
+        if foundation.database:
+            self._use_database(app, settings, foundation)
+        if CACHE in app.stores and foundation.previews:
+            self._run_cache(app, foundation.previews.cache_image)
+        self._more(app, settings, secrets)
+        self.values = Values(
+            plain=self._plain,
+            secret=self._secret,
+            region=aws.get_region_output().region,
+            trusted_proxies=pulumi.Output.from_input(foundation.network.public_cidrs).apply(_joined),
+        )
+
+    def _use_database(self, app: App, settings: Settings, foundation: Foundation) -> None:
+        facts, own, name = foundation.database, self._own, database_name(pulumi.get_stack())
+        if facts is None:
+            return
+        self.verifier = own.value("databaseVerifier")
+        self._plain |= {
+            "database.host": facts.host,
+            "database.port": pulumi.Output.format("{0}", facts.endpoint_port),
+            "database.name": name,
+            "database.user": name,
+            "database.ca": contract.DATABASE_CA_PATH,
+            "database.pool": str(settings.database_pool_size),
+        }
+        self._secret["database.password"] = own.reference("database")
+        self._urls["database.url"] = pulumi.Output.format(
+            "postgresql://{0}:{1}@{2}:{3}/{0}?sslmode=verify-full&sslrootcert={4}",
+            name,
+            own.value("database"),
+            facts.host,
+            facts.endpoint_port,
+            contract.DATABASE_CA_PATH,
+        )
+
+    def _run_cache(self, app: App, image: pulumi.Input[str]) -> None:
+        """Both containers have the task's own network: the loopback address is the way, and needs no TLS."""
+        self.cache = Container(CACHE, image, secrets={"REDIS_PASSWORD": self._own.reference(CACHE)})
+        self._plain |= {
+            "cache.host": "127.0.0.1",
+            "cache.port": str(contract.CACHE_PORT),
+            "cache.ca": contract.SYSTEM_CA_PATH,
+            "cache.tls": "false",
+        }
+        self._secret["cache.password"] = self._own.reference(CACHE)
+        self._urls["cache.url"] = pulumi.Output.format(
+            "redis://:{0}@127.0.0.1:{1}/0", self._own.value(CACHE), contract.CACHE_PORT
+        )
+
+    def _more(self, app: App, settings: Settings, secrets: Secrets) -> None:
+        """A second secret, only where something follows the configuration: URLs asked for, configured values."""
+        given = settings.configured_secrets()
+        missing = [name for name, kind in app.secrets.items() if kind == "required" and name not in given]
+        if missing:
+            raise SlipwayError(
+                f"stacks/app.yaml asks for the secret {', '.join(missing)}, which a preview does not have.",
+                f"Give previews a value of their own in stacks/Pulumi.preview.yaml: secrets: {{{missing[0]}: ...}}",
+            )
+        asked = {name: url for name, url in self._urls.items() if name in app.variables.values()}
+        known = {name: value for name, value in given.items() if name in app.secrets}
+        if not asked and not known:
+            return
+        group: Group = secrets.following("more", {**asked, **known})
+        self._secret |= {name: group.reference(name) for name in [*asked, *known]}
+
+
+def _joined(networks: Any) -> str:
+    return ",".join(networks)

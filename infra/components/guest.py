@@ -1,0 +1,106 @@
+"""A service on what somebody else has made: roles, a security group, a load balancer, a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import contract
+from infra.components.service import ecs_service
+from infra.components.task import TaskArgs, task_definition
+from infra.components.web import target_group
+from infra.foundation import Place, PreviewFacts, TaskFacts
+
+
+@dataclass(frozen=True)
+class GuestArgs:
+    """Inputs of `Guest`."""
+
+    place: Place
+    listener_arn: pulumi.Input[str]
+    host: pulumi.Input[str]
+    """The name that it answers to."""
+    priority: int
+    """Of its rule among those of the load balancer."""
+    prefix: str
+    """What the name of its log group begins with: the execution role reaches no other."""
+    shared: PreviewFacts
+    """Whose roles and security group it has."""
+    task: TaskArgs
+    """Of its containers the first is the one that serves, on its port."""
+    health_path: str
+    release: TaskArgs | None = None
+    """What runs once before new code serves; None: nothing."""
+    rollout: contract.Rollout = contract.ROLLOUTS["fast"]
+    tasks: int = 1
+    spot: bool = True
+    hooks: pulumi.ResourceHookBinding | None = None
+    """What has to hold before the service changes."""
+
+
+class Guest(pulumi.ComponentResource):
+    """Log group, task definitions, target group, a rule by the host's name, service. Nothing of it takes long on AWS.
+
+    Costs on Fargate (us-east-1, x86), each task and month: 29.55 USD a vCPU and 3.24 USD a GB; on Spot about 70 % less.
+    """
+
+    service: aws.ecs.Service
+    task: TaskFacts
+    log_group_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: GuestArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:guest:Guest", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        serving, shared = args.task.containers[0], args.shared
+        logs = aws.cloudwatch.LogGroup(
+            f"{args.prefix}/{name}",
+            retention_in_days=args.task.log_retention_days,
+            kms_key_id=args.task.key_arn,
+            opts=child,
+        )
+        made = {
+            "log_group": logs.name,
+            "execution_role_arn": shared.execution_role_arn,
+            "task_role_arn": shared.task_role_arn,
+        }
+        tasks: Mapping[str, TaskArgs | None] = {f"{name}-{serving.name}": args.task, f"{name}-release": args.release}
+        definitions = [task_definition(n, task, **made, parent=self) for n, task in tasks.items() if task]
+        targets = target_group(name, args.place, args.health_path, args.rollout, parent=self)
+        rule = aws.lb.ListenerRule(
+            f"{name}-rule",
+            listener_arn=args.listener_arn,
+            priority=args.priority,
+            conditions=[{"host_header": {"values": [args.host]}}],
+            actions=[{"type": "forward", "target_group_arn": targets.arn}],
+            opts=child,
+        )
+        self.task = TaskFacts(
+            arn=definitions[0].arn,
+            family=f"{name}-{serving.name}",
+            family_arn=definitions[0].arn_without_revision,
+            log_group_name=logs.name,
+            log_group_arn=logs.arn,
+            role_arns=[shared.execution_role_arn, shared.task_role_arn],
+            ready=definitions,
+        )
+        self.service = ecs_service(
+            f"{name}-{serving.name}",
+            place=args.place,
+            task=self.task,
+            security_group_id=shared.security_group_id,
+            tasks=args.tasks,
+            scaled=False,
+            spot=args.spot,
+            after=[rule],
+            parent=self,
+            hooks=args.hooks,
+            load_balancers=[
+                {"target_group_arn": targets.arn, "container_name": serving.name, "container_port": serving.port}
+            ],
+            health_check_grace_period_seconds=contract.START_GRACE_SECONDS,
+        )
+        self.log_group_name = logs.name
+        self.register_outputs({"serviceName": self.service.name})

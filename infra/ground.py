@@ -1,0 +1,38 @@
+"""What an environment makes once for all previews on it: see components/preview_ground.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pulumi
+
+from infra.app import App
+from infra.components.image import Image, ImageArgs
+from infra.components.preview_ground import PreviewGround, PreviewGroundArgs
+from infra.containers import owner_of_the_database
+from infra.foundation import Foundation, PreviewFacts
+from infra.release.image_tag import before_the_image_is_pushed
+from infra.settings import Settings
+from infra.stores import Stores
+
+
+def ground_of_previews(
+    name: str,
+    app: App,
+    settings: Settings,
+    *,
+    foundation: Foundation,
+    stores: Stores,
+    database_image: pulumi.Output[str] | None,
+) -> PreviewFacts:
+    """Roles, a security group, a Redis to run beside apps, the task that makes databases: as far as the app needs."""
+    cache: pulumi.Input[str] = ""
+    if "cache" in app.stores:
+        hooks = before_the_image_is_pushed(f"{name}-previews-cache")
+        image = ImageArgs.of_the_previews_cache(settings, registry=foundation.registry, hooks=hooks)
+        cache = Image(f"{name}-previews-cache", image).reference
+    args = PreviewGroundArgs.of(settings, foundation=foundation, port=app.port, cache_image=cache)
+    if stores.database_step and database_image is not None:
+        plain, owner = owner_of_the_database(stores.values, stores.database_step)
+        args = replace(args, database_image=database_image, database=plain, owner=owner)
+    return PreviewGround(name, args).facts

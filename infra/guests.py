@@ -1,0 +1,146 @@
+"""What a preview asks of its environment, and the service that it makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+
+from infra import contract, naming
+from infra.app import App
+from infra.borrowed import Borrowed
+from infra.components.guest import GuestArgs
+from infra.components.task import Container, TaskArgs
+from infra.containers import RELEASE, container, git_revision, release_of
+from infra.errors import SlipwayError
+from infra.foundation import OUTPUT, Foundation, Place, PreviewFacts
+from infra.release.migrate import before_new_code_runs
+from infra.release.preview_database import before_the_service_is_made
+from infra.settings import Settings
+
+RELEASE_CPU, RELEASE_MEMORY = 256, 1024
+"""CPU units and MiB of the release step."""
+
+
+def foundation_of(base: str, app: App) -> tuple[Foundation, PreviewFacts]:
+    """What the environment `base` has exported; each fact is an output. Raises `SlipwayError` where there is none."""
+    if not base:
+        raise SlipwayError("kind is preview and base is empty.", "slipway preview create NAME --base STACK")
+    stack = pulumi.StackReference(f"{pulumi.get_organization()}/{pulumi.get_project()}/{base}")
+    given = stack.require_output(OUTPUT).apply(lambda facts: _bearing(base, facts))
+    parts = {"previews"} | (app.stores & {"database"})
+    foundation = Foundation.of(given, parts)
+    shared = foundation.previews
+    if shared is None:
+        raise AssertionError("it was asked for")
+    return foundation, shared
+
+
+def _bearing(base: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "previews" not in facts:
+        raise pulumi.RunError(
+            f"The environment {base} bears no previews. pulumi config set previews true --stack {base}, then up"
+        )
+    return facts
+
+
+def host_and_url(foundation: Foundation, shared: PreviewFacts) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    """The name that this preview answers to, and its address with the environment's scheme and port."""
+    host = pulumi.Output.format("{0}.{1}", pulumi.get_stack(), shared.domain)
+    return host, pulumi.Output.all(foundation.load_balancer.url, host).apply(lambda both: _address(*both))
+
+
+def _address(door: str, host: str) -> str:
+    parts = urlsplit(door)
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}/"
+
+
+def front_door(foundation: Foundation, url: pulumi.Output[str], live: str) -> pulumi.Output[str]:
+    """Where to ask whether it serves: without a domain of their own, names of previews lead nowhere by themselves."""
+    door = pulumi.Output.from_input(foundation.load_balancer.url)
+    return pulumi.Output.all(door, url).apply(
+        lambda both: (both[1] if both[1].startswith("https:") else both[0]).rstrip("/") + live
+    )
+
+
+class Guests:
+    """The containers of a preview, and the service's inputs."""
+
+    def __init__(
+        self,
+        name: str,
+        app: App,
+        settings: Settings,
+        *,
+        foundation: Foundation,
+        data: Borrowed,
+        image: pulumi.Input[str],
+    ) -> None:
+        if len(app.served) != 1:
+            raise SlipwayError(
+                f"A preview has one process behind the load balancer; stacks/app.yaml has {', '.join(app.served)}.",
+                "Previews of several are not there yet.",
+            )
+        self._name, self._app, self._settings = name, app, settings
+        self._foundation, self._data, self._image = foundation, data, image
+        self._rollout = contract.ROLLOUTS[settings.deploy_profile]
+        self.release = release_of(image, "" if settings.image_digest else git_revision(app.source))
+
+    def args(self, host: pulumi.Input[str], prefix: str, shared: PreviewFacts) -> GuestArgs:
+        """The service, with the app's containers and the cache in one task."""
+        ((label, process),) = self._app.served.items()
+        beside = [self._data.cache] if self._data.cache else []
+        made = [self._container(each) for each in (label, *self._app.workers)]
+        return GuestArgs(
+            place=Place(self._foundation.network, self._foundation.cluster),
+            listener_arn=self._foundation.load_balancer.listener_arn,
+            host=host,
+            priority=self._settings.rule_priority or naming.rule_priority(pulumi.get_stack(), contract.FIRST_PRIORITY),
+            prefix=prefix,
+            shared=shared,
+            task=self._task([*made, *beside], process.cpu, process.memory),
+            release=self._task([self._container(RELEASE)], RELEASE_CPU, RELEASE_MEMORY) if self._app.release else None,
+            health_path=self._app.health.ready,
+            rollout=self._rollout,
+            tasks=process.tasks,
+            spot=process.spot,
+            hooks=self._gate(shared),
+        )
+
+    def _container(self, label: str) -> Container:
+        made = container(self._app, label, self._image, self._data.values, self.release, self._rollout)
+        return made.but(beside=self._data.cache.name) if self._data.cache and label != RELEASE else made
+
+    def _task(self, containers: list[Container], cpu: int, memory: int) -> TaskArgs:
+        return TaskArgs(
+            containers,
+            registry_arn=self._foundation.registry.arn,
+            key_arn=self._foundation.key_arn,
+            cpu=cpu,
+            memory=memory,
+            architecture=self._settings.architecture,
+            log_retention_days=self._settings.log_retention_days,
+            stop_timeout=self._rollout.stop_timeout,
+        )
+
+    def _gate(self, shared: PreviewFacts) -> pulumi.ResourceHookBinding:
+        """Its database is there, then its own release step has run in it: before any of its code serves."""
+        where: dict[str, Any] = {
+            "cluster_arn": self._foundation.cluster.arn,
+            "subnet_ids": self._foundation.network.private_subnet_ids,
+            "security_group_id": shared.security_group_id,
+        }
+        database: list[pulumi.ResourceHook] = []
+        if self._data.verifier is not None:
+            stack, family = pulumi.get_stack(), shared.database_task
+            verifier = self._data.verifier
+            database = [before_the_service_is_made(self._name, stack, family=family, verifier=verifier, **where)]
+        migrated = pulumi.ResourceHookBinding()
+        if self._app.release:
+            timeout = self._settings.release_timeout_minutes * 60
+            migrated = before_new_code_runs(self._name, family=f"{self._name}-release", timeout=timeout, **where)
+        return pulumi.ResourceHookBinding(
+            before_create=[*database, *(migrated.before_create or [])], before_update=migrated.before_update
+        )

@@ -1,0 +1,101 @@
+"""Making a preview and bringing it up to date: the same steps, which may be cut off anywhere and done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from infra.errors import SlipwayError
+from infra.local import engine as local_engine
+from infra.local.paths import project
+from infra.previews.bill import usd_a_day
+from infra.previews.engine import Engine, alone, config_of, folder_of, write_stack_file
+from infra.previews.ground import Ground
+from infra.previews.guard import BASE, EXPIRES, KIND, NAME, PREVIEW, Seen, look, refusal
+from infra.previews.lifetime import end
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A preview as it is asked for."""
+
+    name: str
+    """As its branch is called."""
+    stack: str
+    expires: str
+    """How long it lives from now on: 3d."""
+    image: str = ""
+    """A digest of the registry; empty: built from the sources here."""
+
+
+def bring_up(engine: Engine, ground: Ground, wanted: Wanted, now: datetime, say: Say) -> dict[str, Any]:
+    """Make the preview or update it, and look that it serves; what `--json` prints.
+
+    Raises `SlipwayError` where the stack is somebody else's, where there are too many, or with the engine's reason.
+    """
+    began, stack = time.monotonic(), wanted.stack
+    with alone(stack):
+        before = _own(engine, ground, wanted, say)
+        expires = end(wanted.expires, now)
+        tags = {KIND: PREVIEW, BASE: ground.base, NAME: wanted.name, EXPIRES: expires}
+        for key, value in tags.items():
+            if before.tags.get(key) != value:
+                engine.ask("stack", "tag", "set", key, value, "--stack", stack)
+        own = {
+            "kind": PREVIEW,
+            "base": ground.base,
+            "imageDigest": wanted.image,
+            "expiresAt": expires,
+            "rulePriority": ground.free_priority(stack),
+        }
+        write_stack_file(engine, stack, config_of(ground.base, own))
+        if engine.session:
+            local_engine.recover(engine.session, stack, folder_of(stack))
+        engine.run("up", "--yes", "--skip-preview", "--stack", stack, folder=folder_of(stack))
+        seen = look(engine, stack)
+    return described(seen) | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def _own(engine: Engine, ground: Ground, wanted: Wanted, say: Say) -> Seen:
+    """The stack as it is, made where there is none; refused where it is not this preview's."""
+    others = [s for s in engine.stacks("--tag", f"{BASE}={ground.base}") if s != wanted.stack]
+    if wanted.stack in engine.stacks():
+        seen = look(engine, wanted.stack)
+        empty = not seen.broken and not seen.tags and not seen.resources and seen.config is None
+        why = "" if empty else refusal(seen, ground.base)
+        if why:
+            raise SlipwayError(
+                f"There is a stack {wanted.stack}, and it is not this preview: {why}.", "Take another name."
+            )
+        if seen.tags.get(NAME, wanted.name) != wanted.name:
+            raise SlipwayError(f"{wanted.stack} is the preview of {seen.tags[NAME]}.", "Take another name.")
+        return seen
+    if len(others) >= ground.limit:
+        raise SlipwayError(
+            f"{ground.base} bears {len(others)} previews, and may bear {ground.limit}: {', '.join(sorted(others))}.",
+            f"slipway preview destroy one of them, or raise previewLimit of {ground.base}.",
+        )
+    say(f"Making the preview {wanted.stack} on {ground.base}.")
+    engine.ask("stack", "init", wanted.stack, "--no-select", folder=folder_of(wanted.stack))
+    return Seen(wanted.stack)
+
+
+def described(seen: Seen) -> dict[str, Any]:
+    """A preview for a program."""
+    made = [r for r in seen.resources if not r["type"].startswith(("pulumi:", "slipway:"))]
+    return {
+        "name": seen.tags.get(NAME, ""),
+        "stack": seen.stack,
+        "project": project(),
+        "base": seen.tags.get(BASE, ""),
+        "url": seen.outputs.get("url", ""),
+        "image": seen.outputs.get("imageDigest", ""),
+        "expires": seen.tags.get(EXPIRES, ""),
+        "resources": len(made),
+        "usd_a_day": usd_a_day(seen.resources),
+    }
