@@ -331,8 +331,9 @@ class App(_Part):
         try:
             app = cls.model_validate(merged)
             _check_files(app, root)
-            _check_connections(app, settings)
-            _check_scaling(app, settings)
+            if settings.kind == "environment":  # a preview does not scale, and its environment counts its connections
+                _check_connections(app, settings)
+                _check_scaling(app, settings)
             _check_production(app, settings)
         except ValidationError as error:
             raise explained(error, str(APP_FILE)) from None
@@ -364,8 +365,6 @@ def _check_connections(app: App, settings: Settings) -> None:
     """A database that is out of connections refuses the new revision in the middle of a rollout."""
     if "database" not in app.stores:
         return
-    if settings.kind == "preview":
-        return  # its role has a limit of its own, and its environment counts it
     pool = settings.database_pool_size
     parts, asked = [], contract.SPARE_CONNECTIONS
     for name, process in app.processes.items():

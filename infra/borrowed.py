@@ -27,6 +27,8 @@ class Borrowed:
 
     verifier: pulumi.Output[str] | None = None
     """Of the database role's password; None where the app needs no database."""
+    password: SecretValue | None = None
+    """Where that password is."""
     cache: Container | None = None
     """Runs beside the app; None where it needs no cache."""
     values: Values
@@ -76,7 +78,7 @@ class Borrowed:
             "database.ca": contract.DATABASE_CA_PATH,
             "database.pool": str(settings.database_pool_size),
         }
-        self._secret["database.password"] = own.reference("database")
+        self.password = self._secret["database.password"] = own.reference("database")
         self._urls["database.url"] = pulumi.Output.format(
             "postgresql://{0}:{1}@{2}:{3}/{0}?sslmode=verify-full&sslrootcert={4}",
             name,

@@ -40,7 +40,10 @@ def up() -> None:
 def down() -> None:
     """Destroy the stack `local` and stop everything that ran for it."""
     from infra.local import environment
+    from infra.local.session import STACK
+    from infra.previews.bearing import refuse_while_it_bears_previews
 
+    refuse_while_it_bears_previews(STACK)
     environment.down()
 
 

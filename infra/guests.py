@@ -11,13 +11,14 @@ import pulumi
 from infra import contract, naming
 from infra.app import App
 from infra.borrowed import Borrowed
-from infra.components.guest import GuestArgs
+from infra.components.guest import Guest, GuestArgs
 from infra.components.task import Container, TaskArgs
 from infra.containers import RELEASE, container, git_revision, release_of
 from infra.errors import SlipwayError
 from infra.foundation import OUTPUT, Foundation, Place, PreviewFacts
-from infra.release.migrate import before_new_code_runs
-from infra.release.preview_database import before_the_service_is_made
+from infra.release import preview_database
+from infra.release.capacity import Tasks
+from infra.release.gate import Step, migrated, room_for
 from infra.settings import Settings
 
 RELEASE_CPU, RELEASE_MEMORY = 256, 1024
@@ -86,7 +87,7 @@ class Guests:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._data, self._image = foundation, data, image
         self._rollout = contract.ROLLOUTS[settings.deploy_profile]
-        self.release = release_of(image, "" if settings.image_digest else git_revision(app.source))
+        self.release = release_of(image, "" if settings.pinned else git_revision(app.source))
 
     def args(self, host: pulumi.Input[str], prefix: str, shared: PreviewFacts) -> GuestArgs:
         """The service, with the app's containers and the cache in one task."""
@@ -106,7 +107,6 @@ class Guests:
             rollout=self._rollout,
             tasks=process.tasks,
             spot=process.spot,
-            hooks=self._gate(shared),
         )
 
     def _container(self, label: str) -> Container:
@@ -125,22 +125,42 @@ class Guests:
             stop_timeout=self._rollout.stop_timeout,
         )
 
-    def _gate(self, shared: PreviewFacts) -> pulumi.ResourceHookBinding:
-        """Its database is there, then its own release step has run in it: before any of its code serves."""
-        where: dict[str, Any] = {
-            "cluster_arn": self._foundation.cluster.arn,
-            "subnet_ids": self._foundation.network.private_subnet_ids,
-            "security_group_id": shared.security_group_id,
-        }
-        database: list[pulumi.ResourceHook] = []
-        if self._data.verifier is not None:
-            stack, family = pulumi.get_stack(), shared.database_task
-            verifier = self._data.verifier
-            database = [before_the_service_is_made(self._name, stack, family=family, verifier=verifier, **where)]
-        migrated = pulumi.ResourceHookBinding()
-        if self._app.release:
-            timeout = self._settings.release_timeout_minutes * 60
-            migrated = before_new_code_runs(self._name, family=f"{self._name}-release", timeout=timeout, **where)
-        return pulumi.ResourceHookBinding(
-            before_create=[*database, *(migrated.before_create or [])], before_update=migrated.before_update
+    def room(self, shared: PreviewFacts) -> pulumi.ResourceHookBinding:
+        """Room in the account, and the images: looked at before anything of the app changes."""
+        ((_, process),) = self._app.served.items()
+        tasks = [
+            Tasks(process.cpu, process.tasks, process.spot),
+            *([Tasks(RELEASE_CPU, 1)] if self._app.release else []),
+        ]
+        return room_for(
+            self._name,
+            images=[self._image, *([shared.cache_image] if self._data.cache else [])],
+            architecture=self._settings.architecture,
+            tasks=tasks,
+            cluster_arn=self._foundation.cluster.arn,
         )
+
+    def released(self, guest: Guest, shared: PreviewFacts, room: pulumi.ResourceHookBinding) -> list[pulumi.Resource]:
+        """Its database is there, then its own release step has run in it: before any of its code serves."""
+        cluster, subnets = self._foundation.cluster.arn, self._foundation.network.private_subnet_ids
+        child = pulumi.ResourceOptions(parent=guest)
+        done: list[pulumi.Resource] = []
+        if self._data.verifier is not None and self._data.password is not None:
+            made = preview_database.made(
+                self._name,
+                pulumi.get_stack(),
+                cluster_arn=cluster,
+                family=shared.database_task,
+                subnet_ids=subnets,
+                security_group_id=shared.security_group_id,
+                verifier=self._data.verifier,
+                secret=self._data.password.reference,
+                opts=child,
+            )
+            done.append(made)
+        if guest.release_arn is not None:
+            timeout = self._settings.release_timeout_minutes * 60
+            step = Step(guest.release_arn, cluster, subnets, shared.security_group_id, timeout=timeout)
+            after = pulumi.ResourceOptions(parent=guest, depends_on=done)
+            done = [migrated(self._name, step, room, after)]
+        return done

@@ -36,13 +36,14 @@ def preview(name: str, settings: Settings, whole: App) -> None:
 
     # One service behind the environment's door; its database is made and migrated before any of its code serves.
     guests = Guests(name, app, settings, foundation=foundation, data=data, image=image.reference)
-    guest = Guest(name, guests.args(host, prefix, shared))
+    guest, room = Guest(name, guests.args(host, prefix, shared)), guests.room(shared)
+    service = guest.serve(hooks=room, after=guests.released(guest, shared, room))
 
     # Whether what serves is what was asked for: on every `up`.
     verified_on_every_up(
-        guest.service,
+        service,
         cluster_arn=foundation.cluster.arn,
-        name=guest.service.name,
+        name=service.name,
         task_definition_arn=guest.task.arn,
         url=front_door(foundation, url, app.health.live),
         host=host,
@@ -51,6 +52,6 @@ def preview(name: str, settings: Settings, whole: App) -> None:
 
     pulumi.export("url", url)
     pulumi.export("imageDigest", image.digest)
-    pulumi.export("services", {"web": guest.service.name})
+    pulumi.export("services", {"web": service.name})
     pulumi.export("logGroups", {"web": guest.log_group_name})
     pulumi.export("preview", {"base": settings.base, "cluster": foundation.cluster.arn, "host": host})

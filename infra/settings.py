@@ -136,7 +136,7 @@ class Settings(BaseModel):
     bucket_expire_days: Annotated[int, Field(ge=0, le=36500)]
     image_digest: Annotated[str, Field(pattern=DIGEST)]
     rollback_to: Annotated[str, Field(pattern=DIGEST)]
-    deploy_profile: Literal["fast", "safe", "streaming"]
+    deploy_profile: Literal["fast", "safe", "streaming", "quick"]
     release_timeout_minutes: Annotated[int, Field(ge=1, le=720)]
     secrets_generation: Annotated[int, Field(ge=1)]
     protect: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -37,8 +37,6 @@ class GuestArgs:
     rollout: contract.Rollout = contract.ROLLOUTS["fast"]
     tasks: int = 1
     spot: bool = True
-    hooks: pulumi.ResourceHookBinding | None = None
-    """What has to hold before the service changes."""
 
 
 class Guest(pulumi.ComponentResource):
@@ -47,12 +45,14 @@ class Guest(pulumi.ComponentResource):
     Costs on Fargate (us-east-1, x86), each task and month: 29.55 USD a vCPU and 3.24 USD a GB; on Spot about 70 % less.
     """
 
-    service: aws.ecs.Service
     task: TaskFacts
+    release_arn: pulumi.Output[str] | None = None
+    """Of the release step's task definition."""
     log_group_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: GuestArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:guest:Guest", name, None, opts)
+        self._name, self._args = name, args
         child = pulumi.ResourceOptions(parent=self)
         serving, shared = args.task.containers[0], args.shared
         logs = aws.cloudwatch.LogGroup(
@@ -68,15 +68,6 @@ class Guest(pulumi.ComponentResource):
         }
         tasks: Mapping[str, TaskArgs | None] = {f"{name}-{serving.name}": args.task, f"{name}-release": args.release}
         definitions = [task_definition(n, task, **made, parent=self) for n, task in tasks.items() if task]
-        targets = target_group(name, args.place, args.health_path, args.rollout, parent=self)
-        rule = aws.lb.ListenerRule(
-            f"{name}-rule",
-            listener_arn=args.listener_arn,
-            priority=args.priority,
-            conditions=[{"host_header": {"values": [args.host]}}],
-            actions=[{"type": "forward", "target_group_arn": targets.arn}],
-            opts=child,
-        )
         self.task = TaskFacts(
             arn=definitions[0].arn,
             family=f"{name}-{serving.name}",
@@ -86,21 +77,37 @@ class Guest(pulumi.ComponentResource):
             role_arns=[shared.execution_role_arn, shared.task_role_arn],
             ready=definitions,
         )
-        self.service = ecs_service(
+        self.release_arn = definitions[1].arn if args.release else None
+        self.log_group_name = logs.name
+
+    def serve(self, *, hooks: pulumi.ResourceHookBinding | None, after: Sequence[pulumi.Resource]) -> aws.ecs.Service:
+        """The service, behind its rule: made and changed `after` those, and when `hooks` let it."""
+        name, args, child = self._name, self._args, pulumi.ResourceOptions(parent=self)
+        serving = args.task.containers[0]
+        targets = target_group(name, args.place, args.health_path, args.rollout, parent=self)
+        rule = aws.lb.ListenerRule(
+            f"{name}-rule",
+            listener_arn=args.listener_arn,
+            priority=args.priority,
+            conditions=[{"host_header": {"values": [args.host]}}],
+            actions=[{"type": "forward", "target_group_arn": targets.arn}],
+            opts=child,
+        )
+        service = ecs_service(
             f"{name}-{serving.name}",
             place=args.place,
             task=self.task,
-            security_group_id=shared.security_group_id,
+            security_group_id=args.shared.security_group_id,
             tasks=args.tasks,
             scaled=False,
             spot=args.spot,
-            after=[rule],
+            after=[rule, *after],
             parent=self,
-            hooks=args.hooks,
+            hooks=hooks,
             load_balancers=[
                 {"target_group_arn": targets.arn, "container_name": serving.name, "container_port": serving.port}
             ],
             health_check_grace_period_seconds=contract.START_GRACE_SECONDS,
         )
-        self.log_group_name = logs.name
-        self.register_outputs({"serviceName": self.service.name})
+        self.register_outputs({"serviceName": service.name})
+        return service

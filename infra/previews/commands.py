@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.errors import SlipwayError
 from infra.asking import confirm
+from infra.errors import SlipwayError
 
 if TYPE_CHECKING:  # the command line starts faster without them
     from infra.previews.engine import Engine

@@ -122,7 +122,10 @@ def config_of(base: str, own: Mapping[str, Any]) -> dict[str, Any]:
         given = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
         if name == base:
             given.pop("secrets", None)  # the environment's own, and only its key opens them
-        found |= {key if ":" in key else f"{project()}:{key}": value for key, value in given.items()}
+        for key, value in given.items():
+            whole = key if ":" in key else f"{project()}:{key}"
+            both = isinstance(value, dict) and isinstance(found.get(whole), dict)
+            found[whole] = {**found[whole], **value} if both else value
     return found | {f"{project()}:{key}": value for key, value in own.items()}
 
 

@@ -16,7 +16,7 @@ from infra.local.paths import project, run_dir
 from infra.previews import leftovers
 from infra.previews.engine import Engine, alone, folder_of, write_stack_file
 from infra.previews.ground import Ground
-from infra.previews.guard import Seen, look, refusal
+from infra.previews.guard import PREVIEW, Seen, look, refusal
 from infra.previews.leftovers import Leftover
 from infra.release import preview_database
 
@@ -68,7 +68,8 @@ def take_down(
             say(f"Dropping the database {name}.")
             preview_database.drop(ground.aws.of(ground.cluster), ground.server, name, say)
         if existed:
-            write_stack_file(engine, stack, {})
+            # The engine wants what has no default; how AWS is reached stands in the state.
+            write_stack_file(engine, stack, {f"{project()}:kind": PREVIEW, f"{project()}:tier": "dev"})
             engine.run(
                 "destroy", "--yes", "--skip-preview", "--remove", "--stack", stack, folder=folder_of(stack), log=log
             )

@@ -31,7 +31,7 @@ class Step:
 
     task_definition_arn: pulumi.Input[str]
     cluster_arn: pulumi.Input[str]
-    subnet_ids: Sequence[pulumi.Input[str]]
+    subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     security_group_id: pulumi.Input[str]
     timeout: float = TIMEOUT_SECONDS
 
@@ -85,10 +85,10 @@ def migrated(name: str, step: Step, room: pulumi.ResourceHookBinding, opts: pulu
     When it fails the update stops with its last log lines, and nothing that depends on it is touched.
     """
     aws = session()
-    place = pulumi.Output.all(step.task_definition_arn, step.cluster_arn, step.security_group_id, *step.subnet_ids)
+    place = pulumi.Output.all(step.task_definition_arn, step.cluster_arn, step.security_group_id, step.subnet_ids)
 
     async def work(_: pulumi.ResourceHookArgs) -> None:
-        definition, cluster, group, *subnets = await place.future() or []
+        definition, cluster, group, subnets = await place.future() or ["", "", "", []]
         network = {"subnets": subnets, "securityGroups": [group]}
         migration = Migration(cluster, definition, network, timeout=step.timeout)
         await asyncio.to_thread(run, aws, migration, speaker())
@@ -96,6 +96,18 @@ def migrated(name: str, step: Step, room: pulumi.ResourceHookBinding, opts: pulu
     hooks = _before_changes(f"{name}-migrate", work, on_dry_run=False, after=room)
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=hooks))
     return pulumi.Stash(f"{name}-migrated", opts, input=step.task_definition_arn)
+
+
+def done_once(
+    name: str, work: Callable[[], Awaitable[None]], value: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    """Work that is done when `value` is another one than it was done with last: what depends on it comes after that."""
+
+    async def hook(_: pulumi.ResourceHookArgs) -> None:
+        await work()
+
+    hooks = _before_changes(name, hook, on_dry_run=False)
+    return pulumi.Stash(name, pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=hooks)), input=value)
 
 
 Hook = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]

@@ -11,6 +11,7 @@ import pulumi
 
 from infra import contract, naming
 from infra.release.client import Aws, session
+from infra.release.gate import done_once
 from infra.release.logs import last_lines
 from infra.release.migrate import Migration, run_beside_others
 from infra.release.speaker import Say, speaker
@@ -82,7 +83,7 @@ def _run(aws: Aws, server: Server, given: Mapping[str, str], say: Say) -> Any:
     return run_beside_others(aws, migration, say)
 
 
-def before_the_service_is_made(
+def made(
     name: str,
     stack: str,
     *,
@@ -91,14 +92,19 @@ def before_the_service_is_made(
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]],
     security_group_id: pulumi.Input[str],
     verifier: pulumi.Input[str],
-) -> pulumi.ResourceHook:
-    """A hook that makes the preview's database; a failure stops the update before any code of the preview runs."""
+    secret: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Resource:
+    """The preview's database, made when the `secret` that its password is in is another one than it was made with.
+
+    When that fails the update stops before any code of the preview runs.
+    """
     aws = session()
     found = pulumi.Output.all(cluster_arn, family, subnet_ids, security_group_id, verifier)
 
-    async def work(_: pulumi.ResourceHookArgs) -> None:
+    async def work() -> None:
         cluster, task, subnets, group, scram = await found.future() or ["", "", [], "", ""]
         say = speaker()
         await asyncio.to_thread(lambda: make(aws.of(cluster), Server(cluster, task, subnets, group), stack, scram, say))
 
-    return pulumi.ResourceHook(f"{name}-database", work, opts=pulumi.ResourceHookOptions(on_dry_run=False))
+    return done_once(f"{name}-database", work, secret, opts)

@@ -11,6 +11,7 @@ from infra.foundation import (
     LoadBalancerFacts,
     NetworkFacts,
     Place,
+    PreviewFacts,
     RegistryFacts,
     SecretValue,
     StoreFacts,
@@ -27,6 +28,15 @@ REGISTRY = RegistryFacts("registry/app", "arn:repository")
 DATABASE = StoreFacts("database", "database-group", 5433, "db.example", 5433)
 CACHE = StoreFacts("cache", "cache-group", 6379, "cache.example", 6379)
 PLACE = Place(NETWORK, CLUSTER, [DATABASE, CACHE])
+PREVIEWS = PreviewFacts(
+    "preview.example.com",
+    5,
+    "previews-group",
+    "arn:execution",
+    "arn:task",
+    "registry/app@sha256:redis",
+    "slipway-dev-previews-db",
+)
 FOUNDATION = Foundation(NETWORK, DOOR, CLUSTER, REGISTRY, "arn:key", DATABASE, CACHE)
 
 

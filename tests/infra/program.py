@@ -12,8 +12,9 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import app, processes
+from infra import app, ground, processes
 from infra import environment as environments
+from infra import preview as previews
 from infra.release import gate
 from infra.settings import PLACEHOLDER, ROOT, Settings
 from tests.infra.recorder import Registered, of, record
@@ -43,7 +44,8 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
             patch.setattr(gate, "_before_changes", lambda *_, **__: None)
             patch.setattr(processes, "oldest_revisions_go", lambda *_, **__: None)
-            for module in (processes, environments):
+            patch.setattr(previews, "verified_on_every_up", lambda *_, **__: None)
+            for module in (processes, environments, ground, previews):
                 patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
             runpy.run_path(str(ROOT / "infra" / "__main__.py"))
 

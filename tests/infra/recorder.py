@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +13,10 @@ import pulumi
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import run_pulumi_func
 
+from tests.infra import facts
+
+FOUNDATION = replace(facts.FOUNDATION, previews=facts.PREVIEWS)
+"""What any other stack has exported."""
 OUTPUTS = {
     "aws:ec2/vpc:Vpc": {"arn": "arn:aws:ec2:::vpc"},
     "aws:ecr/repository:Repository": {"repositoryUrl": "registry/app", "arn": "arn:aws:ecr:::repository"},
@@ -62,6 +66,8 @@ class Mocks(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         outputs = {"arn": f"arn:aws:mock:::{args.name}", "name": args.name}
+        if args.typ == "pulumi:pulumi:StackReference":
+            outputs["outputs"] = {"foundation": FOUNDATION.plain()}
         if args.typ == "aws:s3/bucket:Bucket":
             outputs["bucket"] = args.name
         return f"{args.name}-id", outputs | OUTPUTS.get(args.typ, {}) | dict(args.inputs)

@@ -16,8 +16,7 @@ STORIES = {"__main__": 40, "environment": 100, "preview": 60}
 
 LAYERS = [
     {"cli", "__main__"},
-    {"previews"},
-    {"pipeline"},
+    {"pipeline", "previews"},
     {"graph"},
     {"local"},
     {"environment", "preview"},

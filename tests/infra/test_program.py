@@ -47,11 +47,13 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
         ("release", "database", 5433),
         ("release", "cache", 6379),
     }
+    if Settings.from_files(stack).previews:
+        between |= {("lb", "previews", 8000), ("previews", "database", 5433)}
     doors = {80, 443} if Settings.from_files(stack).domain else {80}
     incoming = {ends(rule) for rule in of(program(stack), INGRESS)}
     outgoing = {ends(rule) for rule in of(program(stack), EGRESS)}
     assert incoming == between | {("0.0.0.0/0", "lb", door) for door in doors}
-    assert outgoing == between | {(tasks, "0.0.0.0/0", 443) for tasks in ("web", "worker", "cleanup", "release")}
+    assert outgoing == between | {(tasks, "0.0.0.0/0", 443) for tasks in {source for source, *_ in between} - {"lb"}}
 
 
 PULL = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
@@ -78,6 +80,7 @@ ROLES = {
     "cleanup-scheduler": {"ecs:RunTask", "ecs:TagResource", "iam:PassRole", "sqs:SendMessage"},
     "flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 }
+ROLES_OF_PREVIEWS = {"previews-execution": START_WITH_SECRETS, "previews-db-execution": START_WITH_SECRETS}
 ANY_RESOURCE = {"ecr:GetAuthorizationToken"}  # AWS allows no resource on it
 
 
@@ -93,7 +96,7 @@ def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
                 assert set(actions) <= ANY_RESOURCE
             if "iam:PassRole" in actions:
                 assert statement["Condition"]["StringEquals"]["iam:PassedToService"] == "ecs-tasks.amazonaws.com"
-    assert found == ROLES
+    assert found == ROLES | (ROLES_OF_PREVIEWS if Settings.from_files(stack).previews else {})
 
 
 @pytest.mark.parametrize("stack", STACKS)

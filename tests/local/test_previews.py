@@ -1,0 +1,217 @@
+"""Previews on one environment: made, kept apart, updated, cut off, destroyed and reaped, until nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local.clone import Clone, cloned, docker_lines
+
+pytestmark = pytest.mark.e2e
+
+PULL_REQUESTS = ["pr-1", "feature/Login", "PR_3"]
+POSTGRES = "postgres:15-alpine"
+MISLEADING = ["prod", "pr", "preview-prod", "PR_42", "pr-77", "dev-pr-1"]
+"""Stacks that are no previews, whatever they are called."""
+
+
+class Previews:
+    """The commands, as a pipeline calls them."""
+
+    def __init__(self, clone: Clone) -> None:
+        self.clone = clone
+        self.digest = clone.status()["image_digest"]
+
+    def __call__(self, *arguments: str, code: int = 0) -> Any:
+        process = self.clone.start("preview", *arguments, "--json")
+        stdout, stderr = process.communicate(timeout=600)
+        assert process.returncode == code, f"{arguments}: {process.returncode}\n{stdout}\n{stderr}"
+        return json.loads(stdout) if stdout else stderr
+
+    def create(self, name: str, *more: str) -> Any:
+        return self("create", name, "--base", "local", "--image", self.digest, *more)
+
+    def container(self, made: Any, of: str) -> str:
+        """The id of a container of its task."""
+        label = f"name=ecs-slipway-{made['stack']}-web-"
+        found = docker_lines("ps", "--quiet", "--filter", label, "--filter", f"label=slipway.container={of}")
+        assert len(found) == 1, found
+        return found[0]
+
+    def variables(self, made: Any) -> dict[str, str]:
+        told = docker_lines("inspect", "--format", "{{json .Config.Env}}", self.container(made, "web"))
+        return dict(entry.split("=", 1) for entry in json.loads(" ".join(told)))
+
+    def psql(self, made: Any, given: dict[str, str], statement: str) -> subprocess.CompletedProcess[str]:
+        """From inside the preview's task."""
+        login = {
+            "PGHOST": given["DATABASE_HOST"],
+            "PGPORT": given["DATABASE_PORT"],
+            "PGUSER": given["DATABASE_USER"],
+            "PGPASSWORD": given["DATABASE_PASSWORD"],
+            "PGDATABASE": given["DATABASE_NAME"],
+            "PGSSLMODE": "require",
+        }
+        options = [f"--env={key}={value}" for key, value in login.items()]
+        network = f"--network=container:{self.container(made, 'web')}"
+        command = ["docker", "run", "--rm", network, *options, POSTGRES, "psql", "-tAc", statement]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def register(self, made: Any, name: str) -> int:
+        account = {"email": f"{name}@acme.test", "display_name": name, "password": "correct horse battery staple"}
+        return self.clone.request("POST", "/api/v1/users/", json.dumps(account), made["url"])[0]
+
+    def users(self, made: Any) -> list[str]:
+        done = self.psql(made, self.variables(made), "SELECT email FROM users ORDER BY email")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    def tagged(self) -> list[str]:
+        """What is in AWS of previews."""
+        client = self.clone.aws("resourcegroupstaggingapi")
+        found = client.get_resources(TagFilters=[{"Key": "kind", "Values": ["preview"]}])["ResourceTagMappingList"]
+        return [each["ResourceARN"] for each in found]
+
+
+@pytest.fixture(scope="module")
+def previews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Previews]:
+    with cloned(tmp_path_factory.mktemp("previews") / "repository") as clone:
+        clone.slipway("up")
+        found = Previews(clone)
+        yield found
+        found("reap", "--base", "local", "--at", "2100-01-01T00:00:00+00:00")
+
+
+@pytest.fixture(scope="module")
+def three(previews: Previews) -> list[Any]:
+    """Made side by side."""
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(previews.create, PULL_REQUESTS))
+
+
+def test_each_preview_answers_by_its_own_name_with_few_resources_for_cents(
+    previews: Previews, three: list[Any]
+) -> None:
+    assert [made["name"] for made in three] == PULL_REQUESTS
+    assert len({made["stack"] for made in three}) == len({made["url"] for made in three}) == 3
+    assert [previews.clone.get("/readyz", made["url"])[0] for made in three] == [200, 200, 200]
+    assert all(made["resources"] <= 12 and made["usd_a_day"] < 0.60 for made in three)
+    assert all(made["image"] == previews.digest for made in three)
+    listed = previews("list", "--base", "local")
+    assert {each["stack"] for each in listed["previews"]} >= {made["stack"] for made in three}
+
+
+def test_rows_of_one_preview_are_in_no_other_and_not_in_the_environment(previews: Previews, three: list[Any]) -> None:
+    one, two, _ = three
+    assert previews.register(one, "ada") == 201
+    assert previews.users(one) == ["ada@acme.test"]
+    assert previews.users(two) == []
+    assert previews.register({"url": previews.clone.status()["url"]}, "ada") == 201  # as nobody is there by that name
+
+
+def test_the_credentials_of_one_preview_open_nothing_of_another(previews: Previews, three: list[Any]) -> None:
+    one, two, _ = three
+    mine, others = previews.variables(one), previews.variables(two)
+    for name in (others["DATABASE_NAME"], "app"):
+        done = previews.psql(one, mine | {"DATABASE_NAME": name}, "SELECT 1")
+        assert "permission denied for database" in done.stderr or "does not exist" in done.stderr, done.stdout
+    done = previews.psql(one, mine | {"DATABASE_NAME": "postgres"}, f'DROP DATABASE "{others["DATABASE_NAME"]}"')
+    assert "must be owner" in done.stderr or "permission denied" in done.stderr
+    assert previews.psql(one, mine, "CREATE ROLE evil").returncode != 0
+    ask = ["docker", "exec", previews.container(two, "cache"), "redis-cli", "--no-auth-warning"]
+    keys = subprocess.run([*ask, "-a", mine["REDIS_PASSWORD"], "dbsize"], capture_output=True, text=True)
+    assert "WRONGPASS" in keys.stdout + keys.stderr or "NOAUTH" in keys.stdout + keys.stderr
+    assert subprocess.run([*ask, "-a", others["REDIS_PASSWORD"], "dbsize"], capture_output=True).returncode == 0
+    assert not any("PGPASSWORD" in name or "master" in value.lower() for name, value in mine.items())
+
+
+def test_updates_keep_the_data_while_the_environment_deploys(previews: Previews, three: list[Any]) -> None:
+    made = three[2]
+    assert previews.register(made, "grace") == 201
+    base = previews.clone.start("up")
+    updated = [previews("update", made["name"], "--image", previews.digest, "--expires", "2d") for _ in range(2)]
+    stdout, stderr = base.communicate(timeout=600)
+    assert base.returncode == 0, stdout + stderr
+    assert previews.users(made) == ["grace@acme.test"]
+    assert [each["stack"] for each in updated] == [made["stack"]] * 2
+    assert updated[0]["expires"] < made["expires"]
+    assert previews.clone.get("/readyz", made["url"])[0] == 200
+
+
+def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: Previews, three: list[Any]) -> None:
+    made = three[1]
+    assert previews.register(made, "linus") == 201
+    ended = threading.Event()
+
+    def load() -> None:
+        while not ended.is_set():
+            previews.clone.get("/readyz", made["url"])
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(load) for _ in range(2)]
+        done = previews("destroy", made["name"])
+        ended.set()
+        assert all(each.exception() is None for each in asking)
+    assert (done["existed"], done["database_dropped"], done["leftovers"]) == (True, True, [])
+    assert not any(made["stack"] in arn for arn in previews.tagged() if ":task-definition/" not in arn)
+    assert previews("destroy", made["name"], "--base", "local")["existed"] is False
+    again = previews.create(made["name"])
+    assert again["url"] == made["url"]
+    assert previews.users(again) == []
+
+
+@pytest.mark.parametrize("moment", ["Making the preview", "has its database", "rolling out"])
+def test_a_create_that_is_killed_is_finished_by_the_next_one(previews: Previews, moment: str) -> None:
+    name = "pr-9"
+    process = previews.clone.start("preview", "create", name, "--base", "local", "--image", previews.digest)
+    assert process.stderr
+    for line in process.stderr:
+        if moment in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    made = previews.create(name)
+    assert previews.clone.get("/readyz", made["url"])[0] == 200
+    assert previews("destroy", name)["leftovers"] == []
+
+
+def test_an_environment_that_bears_previews_is_not_destroyed(previews: Previews, three: list[Any]) -> None:
+    told = previews.clone.slipway("down", code=1)
+    assert three[0]["stack"] in told
+    assert previews.clone.status()["health"] == "healthy"
+
+
+def test_reap_takes_what_is_past_its_time_and_nothing_that_only_looks_like_it(
+    previews: Previews, three: list[Any]
+) -> None:
+    made = MISLEADING
+    for stack in made:
+        previews.clone.shell(f"pulumi stack init --no-select '{stack}'")
+    kept = previews("reap", "--base", "local", "--dry-run")
+    assert [each for each in kept["decisions"] if each["action"] == "destroy"] == []
+    closed = previews("reap", "--base", "local", "--dry-run", "--open-prs", "2,3")
+    assert [each["stack"] for each in closed["decisions"] if each["action"] == "destroy"] == ["pr-1"]
+    done = previews("reap", "--base", "local", "--at", "2100-01-01T00:00:00+00:00")
+    assert sorted(done["destroyed"]) == sorted(each["stack"] for each in three)
+    assert done["failed"] == {}
+    stacks = previews.clone.shell("pulumi stack ls --json")
+    assert {each["name"] for each in json.loads(stacks)} >= {"local", *made}
+    assert previews("list", "--base", "local")["previews"] == []
+    assert previews.clone.status()["health"] == "healthy"
+    assert [arn for arn in previews.tagged() if ":task-definition/" not in arn] == []
+    assert not list((previews.clone.root / "stacks").glob("Pulumi.pr-1*"))
+
+
+def test_no_file_of_a_preview_is_left_to_commit(previews: Previews) -> None:
+    assert not [path for path in Path(previews.clone.root / ".slipway" / "previews").iterdir() if path.is_dir()]
