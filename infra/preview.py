@@ -15,11 +15,13 @@ from infra.components.secrets import Secrets, SecretsArgs
 from infra.guests import Guests, foundation_of, front_door, host_and_url
 from infra.release.image_tag import before_the_image_is_pushed
 from infra.release.program import verified_on_every_up
-from infra.settings import Settings
+from infra.release.revisions import check_heads
+from infra.settings import ROOT, Settings
 
 
 def preview(name: str, settings: Settings, whole: App) -> None:
     """Everything of the preview `name`, which is `<project>-<stack>`; what the environment owns is only read."""
+    check_heads(ROOT / whole.source, whole.release)
     app = whole.in_a_preview()
     foundation, shared = foundation_of(settings.base, app)
     host, url = host_and_url(foundation, shared)
