@@ -44,7 +44,7 @@ ROLLOUTS = {
     "fast": Rollout(15, 30, 40),
     "safe": Rollout(15, 30, 40, alarms=True),
     "streaming": Rollout(100, 105, 120),
-    "quick": Rollout(3, 10, 15),
+    "quick": Rollout(3, 10, 16),
 }
 
 HEALTH_INTERVAL_SECONDS = 5

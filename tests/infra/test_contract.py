@@ -46,7 +46,7 @@ def test_the_kits_server_keeps_to_the_chain(monkeypatch: pytest.MonkeyPatch) -> 
     assert (conf["bind"], conf["workers"], conf["wsgi_app"]) == ("0.0.0.0:9000", 2, "app.main:app")
 
 
-@pytest.mark.parametrize("folder", ["app", "database"])
+@pytest.mark.parametrize("folder", ["app", "cache", "database"])
 def test_the_kits_images_run_as_the_user_that_the_task_definition_names(folder: str) -> None:
     assert f"USER {contract.APP_USER}" in (ROOT / "docker" / folder / "Dockerfile").read_text()
 
