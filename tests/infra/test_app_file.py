@@ -128,10 +128,12 @@ def test_secrets_go_to_every_process_or_to_those_that_name_them() -> None:
 def test_connections_are_counted_over_all_processes_with_the_numbers_in_the_message() -> None:
     worker = {"command": "w", "tasks": 4}
     told = why(
-        changes={"databasePoolSize": 10, "processes": {}}, needs=["database"], processes={"web": {}, "w": worker}
+        changes={"databasePoolSize": 10, "processes": {}, "previewLimit": 3},
+        needs=["database"],
+        processes={"web": {}, "w": worker},
     )
-    # 1 x 2 x 10 + 4 x 2 x 10 + 10 = 110, and 80 % of 84 are 67.
-    for word in ("databasePoolSize is 10", "1 web tasks x 2", "4 w tasks x 2", "110", "67"):
+    # 1 x 2 x 10 + 4 x 2 x 10 + 3 x 4 + 10 = 122, and 80 % of 84 are 67.
+    for word in ("databasePoolSize is 10", "1 web tasks x 2", "4 w tasks x 2", "3 previews", "122", "67"):
         assert word in told
     assert app(changes={"databasePoolSize": 90, "processes": {}}).stores == set()  # without a database there is no pool
 
