@@ -106,7 +106,7 @@ class Guests:
             health_path=self._app.health.ready,
             rollout=self._rollout,
             tasks=process.tasks,
-            spot=process.spot,
+            spot=process.on_spot,
         )
 
     def _container(self, label: str) -> Container:
@@ -129,7 +129,7 @@ class Guests:
         """Room in the account, and the images: looked at before anything of the app changes."""
         ((_, process),) = self._app.served.items()
         tasks = [
-            Tasks(process.cpu, process.tasks, process.spot),
+            Tasks(process.cpu, process.tasks, process.on_spot is not None),
             *([Tasks(RELEASE_CPU, 1)] if self._app.release else []),
         ]
         return room_for(

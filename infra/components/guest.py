@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract
+from infra.app import Spot
 from infra.components.service import ecs_service
 from infra.components.task import TaskArgs, task_definition
 from infra.components.web import target_group
@@ -36,7 +37,7 @@ class GuestArgs:
     """What runs once before new code serves; None: nothing."""
     rollout: contract.Rollout = contract.ROLLOUTS["fast"]
     tasks: int = 1
-    spot: bool = True
+    spot: Spot | None = None
 
 
 class Guest(pulumi.ComponentResource):
