@@ -69,10 +69,12 @@ class Borrowed:
         facts, own, name = foundation.database, self._own, database_name(pulumi.get_stack())
         if facts is None:
             return
+        # Another stack's numbers come as 5433.0.
+        port = pulumi.Output.from_input(facts.endpoint_port).apply(lambda number: str(int(number)))
         self.verifier = own.value("databaseVerifier")
         self._plain |= {
             "database.host": facts.host,
-            "database.port": pulumi.Output.format("{0}", facts.endpoint_port),
+            "database.port": port,
             "database.name": name,
             "database.user": name,
             "database.ca": contract.DATABASE_CA_PATH,
@@ -84,7 +86,7 @@ class Borrowed:
             name,
             own.value("database"),
             facts.host,
-            facts.endpoint_port,
+            port,
             contract.DATABASE_CA_PATH,
         )
 

@@ -68,7 +68,7 @@ class Previews:
         return subprocess.run(command, capture_output=True, text=True)
 
     def register(self, made: Any, name: str) -> int:
-        account = {"email": f"{name}@acme.test", "display_name": name, "password": "correct horse battery staple"}
+        account = {"email": f"{name}@example.com", "display_name": name, "password": "correct horse battery staple"}
         return self.clone.request("POST", "/api/v1/users/", json.dumps(account), made["url"])[0]
 
     def users(self, made: Any) -> list[str]:
@@ -114,7 +114,7 @@ def test_each_preview_answers_by_its_own_name_with_few_resources_for_cents(
 def test_rows_of_one_preview_are_in_no_other_and_not_in_the_environment(previews: Previews, three: list[Any]) -> None:
     one, two, _ = three
     assert previews.register(one, "ada") == 201
-    assert previews.users(one) == ["ada@acme.test"]
+    assert previews.users(one) == ["ada@example.com"]
     assert previews.users(two) == []
     assert previews.register({"url": previews.clone.status()["url"]}, "ada") == 201  # as nobody is there by that name
 
@@ -122,9 +122,9 @@ def test_rows_of_one_preview_are_in_no_other_and_not_in_the_environment(previews
 def test_the_credentials_of_one_preview_open_nothing_of_another(previews: Previews, three: list[Any]) -> None:
     one, two, _ = three
     mine, others = previews.variables(one), previews.variables(two)
-    for name in (others["DATABASE_NAME"], "app"):
+    for name in (others["DATABASE_NAME"], "slipway_local"):
         done = previews.psql(one, mine | {"DATABASE_NAME": name}, "SELECT 1")
-        assert "permission denied for database" in done.stderr or "does not exist" in done.stderr, done.stdout
+        assert "permission denied for database" in done.stderr, done.stdout + done.stderr
     done = previews.psql(one, mine | {"DATABASE_NAME": "postgres"}, f'DROP DATABASE "{others["DATABASE_NAME"]}"')
     assert "must be owner" in done.stderr or "permission denied" in done.stderr
     assert previews.psql(one, mine, "CREATE ROLE evil").returncode != 0
@@ -142,7 +142,7 @@ def test_updates_keep_the_data_while_the_environment_deploys(previews: Previews,
     updated = [previews("update", made["name"], "--image", previews.digest, "--expires", "2d") for _ in range(2)]
     stdout, stderr = base.communicate(timeout=600)
     assert base.returncode == 0, stdout + stderr
-    assert previews.users(made) == ["grace@acme.test"]
+    assert previews.users(made) == ["grace@example.com"]
     assert [each["stack"] for each in updated] == [made["stack"]] * 2
     assert updated[0]["expires"] < made["expires"]
     assert previews.clone.get("/readyz", made["url"])[0] == 200
