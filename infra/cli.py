@@ -222,6 +222,7 @@ app.command()(pipeline.promote)
 app.command()(pipeline.drift)
 app.command()(pipeline.bootstrap)
 app.add_typer(previews.app, name="preview")
+app.command()(pipeline.comment)
 
 
 @app.command()

@@ -1,9 +1,10 @@
-"""`slipway promote`, `drift` and `bootstrap`, for a person and for the pipeline alike."""
+"""`slipway promote`, `drift`, `comment` and `bootstrap`, for a person and for the pipeline alike."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -107,3 +108,24 @@ def bootstrap(
         out.print(line, markup=False)
     if not subject:
         out.print("Which repository on GitHub is not known: slipway bootstrap --repository owner/name")
+
+
+def comment(
+    name: Annotated[str, typer.Argument(help="The preview: pr-42.")],
+    pull_request: Annotated[int, typer.Option(help="The number of the pull request that is told.")],
+    up: Annotated[Path | None, typer.Option(help="It serves: what `preview create --json` wrote.")] = None,
+    since: Annotated[str, typer.Option(help="With --up: the commit that the resource trees are compared with.")] = "",
+    failed: Annotated[str, typer.Option(help="It does not serve: where the log is.")] = "",
+    gone: Annotated[bool, typer.Option("--gone", help="It is destroyed.")] = False,
+) -> None:
+    """Tell a pull request of its preview, by `gh`, in one comment that is renewed in its place."""
+    from infra.pipeline import comment as text
+    from infra.pipeline import github
+
+    if sum(map(bool, (up, failed, gone))) != 1:
+        raise SlipwayError("A comment says one of --up, --failed and --gone.", "slipway comment --help")
+    if up:
+        told = text.up(text.read(up), text.tree_changes(since) if since else "")
+    else:
+        told = text.failed(name, failed) if failed else text.gone(name)
+    github.keep_comment(pull_request, text.mark(name), told)

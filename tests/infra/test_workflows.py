@@ -22,6 +22,7 @@ from tests.workflows import FOLDER, NAMES, ROOT, Step, load, steps
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 STAND_IN = "42"
 """For any variable in a command: a number, a digest and a name are all words to the parser."""
+INTO_FILE = re.compile(r" > [\w./-]+$")
 INTO_OUTPUT = re.compile(r'^echo "\w+=\$\((.*)\)" >> "\$GITHUB_OUTPUT"$')
 ALL = [step for name in NAMES for step in steps(name)]
 GITLAB = ROOT / "docs" / "gitlab-ci.yml"
@@ -29,6 +30,7 @@ GITLAB = ROOT / "docs" / "gitlab-ci.yml"
 
 def words(command: str) -> list[str]:
     """A command as a shell would split it, with a stand-in for each variable; one whose answer is kept is taken out."""
+    command = INTO_FILE.sub("", command)
     kept = INTO_OUTPUT.match(command)
     return [re.sub(r"\$\{?\w+\}?", STAND_IN, word) for word in shlex.split(kept[1] if kept else command)]
 
