@@ -14,15 +14,13 @@ from infra.components.cluster import Cluster, ClusterArgs
 from infra.components.dns import Dns, DnsArgs
 from infra.components.encryption import Encryption, EncryptionArgs
 from infra.components.existing_network import existing_network
-from infra.components.github_trust import StateAccess
 from infra.components.image import Image, ImageArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.components.network import Network, NetworkArgs
-from infra.components.pipeline_readers import PipelineReaders, PipelineReadersArgs
-from infra.components.pipeline_role import PipelineRole, PipelineRoleArgs
 from infra.components.registry import Registry, RegistryArgs
 from infra.components.secrets import Secrets, SecretsArgs
 from infra.components.waf import Waf, WafArgs
+from infra.deployers import roles_of_the_pipeline
 from infra.foundation import OUTPUT, Foundation
 from infra.ground import ground_of_previews
 from infra.processes import Processes
@@ -81,13 +79,8 @@ def environment(name: str, settings: Settings, app: App) -> None:
     if settings.monthly_budget_usd:
         Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=alarms.topic_arn))
     if settings.github_repository:
-        facts = {"state": StateAccess.of(settings), "repository_arn": registry.arn, "cluster": cluster}
-        pipeline = PipelineRole(name, PipelineRoleArgs.of(settings, **facts, **processes.for_the_pipeline()))
-        facts |= {"provider_arn": pipeline.provider_arn, "key_arn": key_arn, **processes.for_readers()}
-        readers = PipelineReaders(name, PipelineReadersArgs.of(settings, **facts))
-        pulumi.export("pipelineRole", pipeline.arn)
-        pulumi.export("driftRole", readers.drift_arn)
-        pulumi.export("promoteRole", readers.promote_arn)
+        for role, arn in roles_of_the_pipeline(name, settings, foundation=foundation, processes=processes).items():
+            pulumi.export(role, arn)
 
     pulumi.export("url", door.facts.url)
     pulumi.export("health", app.health.model_dump())

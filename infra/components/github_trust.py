@@ -55,6 +55,7 @@ class StateAccess:
     key_arn: str
     project: str
     stack: str
+    """A name, or what names are like: `pr-*`."""
     also_reads: str = ""
     """Another stack's name."""
 
@@ -77,7 +78,7 @@ class StateAccess:
         if self.key_arn:
             by_s3 = {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
             # Each stack's secrets are under the key in its own name: `context_stack` of the secrets provider.
-            of_a_stack = {"StringEquals": {"kms:EncryptionContext:stack": stacks}}
+            of_a_stack = {"StringLike": {"kms:EncryptionContext:stack": stacks}}
             found += [allow("kms:Decrypt", self.key_arn, by_s3), allow("kms:Decrypt", self.key_arn, of_a_stack)]
         return found
 

@@ -20,6 +20,7 @@ LAYERS = [
     {"graph"},
     {"local"},
     {"environment", "preview"},
+    {"deployers"},
     {"processes", "guests", "ground"},
     {"stores", "borrowed"},
     {"containers"},

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
 
 from infra.components.github_trust import Job, StateAccess
+from infra.components.pipeline_previews import PipelinePreviews, PipelinePreviewsArgs
 from infra.components.pipeline_readers import PipelineReaders, PipelineReadersArgs
 from infra.components.pipeline_role import UNBOUNDED, PipelineRole, PipelineRoleArgs
 from infra.components.registry import Registry, RegistryArgs
 from infra.components.scheduled import Scheduled, ScheduledArgs
 from infra.components.worker import Worker, WorkerArgs
-from tests.infra.facts import CLUSTER, PLACE, task, task_facts
+from tests.infra.facts import CLUSTER, FOUNDATION, PLACE, task, task_facts
 from tests.infra.recorder import Registered, of, record
 
+RUNNING = "arn:aws:ecs:eu-central-1:123456789012:task/main"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 
 
@@ -45,6 +48,10 @@ def made(
         )
         role = PipelineRole("p", args)
         facts = (role.provider_arn, access, "arn:key", "arn:repository", CLUSTER, [worker.service_arn], [worker.task])
+        PipelinePreviews(
+            "shop-dev",
+            PipelinePreviewsArgs("acme/shop", role.provider_arn, replace(access, stack="pr-*"), FOUNDATION),
+        )
         PipelineReaders("p", PipelineReadersArgs(Job("acme/shop", "drift-prod"), *facts, Job("acme/shop", "next")))
 
     return record(build)
@@ -171,7 +178,7 @@ def test_the_pipeline_writes_its_own_state_and_reads_that_of_the_stack_that_it_p
     decrypts = [statement["Condition"] for statement in found if statement["Action"] == "kms:Decrypt"]
     assert decrypts == [
         {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
-        {"StringEquals": {"kms:EncryptionContext:stack": ["prod", "staging"]}},
+        {"StringLike": {"kms:EncryptionContext:stack": ["prod", "staging"]}},
     ]
 
 
@@ -198,6 +205,37 @@ def test_who_promotes_sees_the_services_and_pulls_images_of_this_stack_alone() -
     found = statements("p-promote")
     assert resources(found, "ecr:GetDownloadUrlForLayer") == {"arn:repository"}
     assert resources(found, "secretsmanager:GetSecretValue", "kms:Decrypt", "s3:GetObject", "ec2:Describe*") == set()
+
+
+PREVIEWS = "shop-dev-previews-pipeline"
+
+
+def test_the_previews_role_changes_what_is_a_previews_and_nothing_of_the_environment() -> None:
+    """By the name of what has one, by the tag of what has none, and by what its roles and secrets begin with."""
+    found = statements(PREVIEWS, state_bucket="acme-state")
+    reads = re.compile(r"[\w-]+:(Describe|Get|List|BatchGet|BatchCheck|View|Decrypt)")
+    allowed_anywhere = set(UNBOUNDED)
+    for statement in found:
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        changing = {action for action in actions if not reads.match(action)} - allowed_anywhere
+        on = [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+        tags = [key for test in statement.get("Condition", {}).values() for key in test if key.endswith("Tag/stack")]
+        named = [each for each in on if not re.search(r"pr-\*|/preview/|-previews-", each)]
+        if changing and not tags:
+            shared = {"arn:repository", "arn:key", "arn:state-key"}  # images have no owner; keys open what names bound
+            assert set(named) <= shared | {f"{RUNNING}/*"}, statement
+    prefix = "arn:aws:ecs:eu-central-1:123456789012:service/main/"
+    assert resources(found, "ecs:UpdateService", "ecs:DeleteService") == {f"{prefix}slipway-pr-*"}
+    assert resources(found, "secretsmanager:GetSecretValue") == {
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-dev/preview/*"
+    }
+
+
+def test_a_preview_is_deployed_by_jobs_of_the_previews_environment_alone() -> None:
+    (made_role,) = [r for r in of(made(), "aws:iam/role:Role") if r.name == PREVIEWS]
+    (trust,) = json.loads(made_role.inputs["assumeRolePolicy"])["Statement"]
+    subject = trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subject == "repo:acme/shop:environment:preview"
 
 
 def test_the_registry_expires_nothing_that_was_deployed() -> None:

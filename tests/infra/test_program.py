@@ -331,8 +331,8 @@ def test_another_major_version_of_postgres_is_let_through_for_once_by_its_settin
 
 def test_an_image_that_is_given_by_its_digest_is_deployed_and_not_built() -> None:
     digest = "sha256:" + "ab" * 32
-    found = programmed("dev", Settings.from_files("dev").model_copy(update={"image_digest": digest}))
-    assert [image.name for image in of(found, "docker-build:index:Image")] == ["slipway-dev-database"]
+    found = programmed("staging", Settings.from_files("staging").model_copy(update={"image_digest": digest}))
+    assert [image.name for image in of(found, "docker-build:index:Image")] == ["slipway-staging-database"]
     for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
         images = {each["name"]: each["image"] for each in json.loads(plain(definition.inputs["containerDefinitions"]))}
         images.pop("database", None)  # the kit's own
