@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from infra.graph.diagram import picture
 from infra.graph.drawing import draw
 from infra.graph.plan import as_json, plan, resources, states, summary
 from infra.local.paths import ROOT
+from tests.local.clone import Clone, copy_to
 
 STACKS = ["dev", "staging", "prod"]
 
@@ -35,3 +37,16 @@ def test_the_committed_graph_is_what_the_stack_makes(stack: str) -> None:
 def test_a_stack_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(SlipwayError, match="no stack file"):
         plan("nowhere")
+
+
+@pytest.mark.skipif(
+    not (ROOT / "tests" / "app").is_dir(), reason="the migrations are the reference app's: it was removed"
+)
+def test_two_heads_of_migrations_are_refused_with_both_names_before_anything_is_planned(tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    for name in ("0002", "0003"):
+        path = tmp_path / "app" / "migrations" / "versions" / f"{name}.py"
+        path.write_text(f'revision = "{name}"\ndown_revision = "0001"\n')
+    told = Clone(tmp_path, 4566).slipway("plan", "dev", "--offline", code=1)
+    assert "2 heads, 0002 (0002.py) and 0003 (0003.py)" in told
+    assert "Traceback" not in told

@@ -1,13 +1,19 @@
-"""Under the real engine, with a small stack: what has to hold before a service changes."""
+"""Under the real engine, with a small stack: what has to hold before a service changes, and an engine that is ended in
+the middle of it.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.local.conftest import until
 from tests.local.engine_stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -106,6 +112,22 @@ class Release:
         tasks = self.ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"] if arns else []
         return [task["taskDefinitionArn"].rpartition(":")[2] for task in tasks]
 
+    def up_until(self, phase: str) -> subprocess.Popen[bytes]:
+        """An `up` that goes on, and has said `phase`."""
+        log = self.stack.root / "up.log"
+        with log.open("w") as out:
+            engine = subprocess.Popen(
+                [self.stack.pulumi, "up", "--yes", "--skip-preview", "--stack", "probe", "--non-interactive"],
+                cwd=self.stack.root,
+                env=self.stack.env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until(lambda: phase in log.read_text() or engine.poll() is not None, 120)
+        assert engine.poll() is None, log.read_text()
+        return engine
+
 
 @pytest.fixture
 def release(stack: Stack, aws: Callable[[str], Any]) -> Release:
@@ -146,3 +168,50 @@ def test_what_would_stop_a_release_half_way_fails_in_the_preview(
 ) -> None:
     assert "Capacity" not in release.preview()
     assert told in release.preview(code=1, **change)
+
+
+PHASES = [
+    pytest.param("looking for room", id="capacity"),
+    pytest.param("migrating", id="migrate"),
+    pytest.param("web rolling out", id="roll-out"),
+    pytest.param("looking at what serves", id="verify"),
+]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_after_an_engine_that_was_ended_in_any_phase_the_next_up_goes_on(
+    release: Release, phase: str, how: signal.Signals
+) -> None:
+    """Nothing is doubled, and no two migrations run at once: one that goes on is followed to its end."""
+    release.up()
+    changed = {"count": 2, "version": "2", "migrate": "print('migrating'); time.sleep(6)", "slow": 4}
+    release.write(**changed)
+    engine = release.up_until(phase)
+    if how == signal.SIGINT:
+        os.killpg(engine.pid, how)  # as a terminal does
+    else:
+        engine.send_signal(how)
+    assert engine.wait(120) != 0
+    if how == signal.SIGKILL:
+        release.stack.run("cancel", "--yes", "--stack", "probe")  # as Pulumi says when it finds the lock
+    release.stack.up()
+    ran = release.migrations()
+    for former, later in itertools.pairwise(ran):
+        assert former["stoppedAt"] <= later["createdAt"]
+    assert len(ran) <= 3  # an ended engine does not know how the one that it had begun came out
+    assert {task["containers"][0]["exitCode"] for task in ran} == {0}
+    until(lambda: release.running() == ["2", "2"])
+    listed = release.ecs.list_service_deployments(cluster=release.name, service="web")["serviceDeployments"]
+    assert [each["status"] for each in listed] == ["SUCCESSFUL", "SUCCESSFUL"]
+
+
+def test_of_two_ups_at_once_the_second_is_refused_and_names_the_first(release: Release) -> None:
+    release.up()
+    release.write(version="2", migrate="print('migrating'); time.sleep(8)")
+    first = release.up_until("migrating")
+    told = release.stack.up(code=1)
+    assert "the stack is currently locked by 1 lock" in told
+    assert first.wait(120) == 0
+    assert len(release.migrations()) == 2
+    assert release.running() == ["2"]
