@@ -1,0 +1,170 @@
+"""The release on a whole stack: what no small one has. One environment serves all tests of this file, in their order.
+
+Each prints its figures (pytest -rP).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2 as httpx
+import pytest
+
+from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
+from tests.local.conftest import until
+
+ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
+JOBS_SECONDS = 180
+OWN = "-web-rollback"
+"""The alarm that rolls the web back."""
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed"),
+]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """Its first deployment is one of the profile `streaming`, whose tasks drain for 100 s: there are none yet."""
+    with cloned(tmp_path_factory.mktemp("release")) as clone:
+        stack = clone.root / "stacks" / "Pulumi.local.yaml"
+        stack.write_text(stack.read_text() + "  deployProfile: streaming\n  environment: {EXPORTS_PER_HOUR: 1000}\n")
+        clone.slipway("up")
+        yield clone
+
+
+def configure(clone: Clone, *settings: str) -> None:
+    clone.pulumi("config", "set", *settings)
+
+
+@pytest.fixture(scope="module")
+def api(clone: Clone) -> Iterator[httpx.Client]:
+    """Somebody who is logged in."""
+    host = urlsplit(clone.status()["url"])
+    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+        assert api.post("/api/v1/users/", json=ADA).status_code == 201
+        form = {"username": ADA["email"], "password": ADA["password"]}
+        api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
+        yield api
+
+
+def test_a_rollout_loses_no_job_and_each_has_its_effect_once(clone: Clone, api: httpx.Client) -> None:
+    """With the profile `safe`, whose alarm looks back for five minutes: too long for a test."""
+    configure(clone, "deployProfile", "safe")
+    configure(clone, "--path", "environment.DRAIN_SECONDS", "4")  # a changed variable of every process
+    ended = threading.Event()
+    accepted: list[str] = []
+
+    def ask() -> None:
+        while not ended.wait(1):
+            answer = api.post("/api/v1/items/exports")
+            assert answer.status_code == 202, answer.text
+            accepted.append(answer.headers["location"])
+
+    def shorten() -> None:
+        watch = clone.aws("cloudwatch")
+        (alarm,) = until(lambda: [a for a in watch.describe_alarms()["MetricAlarms"] if OWN in a["AlarmName"]], 300)
+        watch.put_metric_alarm(
+            AlarmName=alarm["AlarmName"],
+            Namespace="AWS/ApplicationELB",
+            MetricName="HTTPCode_Target_5XX_Count",
+            Statistic="Sum",
+            Period=10,
+            EvaluationPeriods=1,
+            ComparisonOperator=alarm["ComparisonOperator"],
+            Threshold=alarm["Threshold"],
+            TreatMissingData="notBreaching",
+        )
+
+    with ThreadPoolExecutor() as pool:
+        asking, watching = pool.submit(ask), pool.submit(shorten)
+        try:
+            clone.pulumi("up", "--yes", "--skip-preview")
+        finally:
+            ended.set()
+        asking.result()
+        watching.result()
+    statuses: dict[str, str] = {}
+
+    def done() -> bool:
+        for location in accepted:
+            if statuses.get(location) != "done":
+                statuses[location] = api.get(location).json()["status"]
+        return set(statuses.values()) == {"done"}
+
+    until(done, JOBS_SECONDS)
+    files = [key["Key"] for page in _pages(clone) for key in page.get("Contents", [])]
+    for location in accepted:
+        number = location.rpartition("/")[2]
+        assert len([name for name in files if number in name]) == 1
+    print(f"jobs: {len(accepted)} asked for during the rollout, all done")  # noqa: T201
+
+
+def _pages(clone: Clone) -> Iterator[Any]:
+    s3 = clone.aws("s3")
+    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "local-bucket" in b["Name"])
+    yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+
+
+REVISION = '''"""A change of the tests."""
+from alembic import op
+
+revision = "{name}"
+down_revision = "{after}"
+
+
+def upgrade() -> None:
+    {work}
+'''
+
+
+def revision(clone: Clone, name: str, after: str, work: str) -> None:
+    path = clone.root / "app" / "migrations" / "versions" / f"{name}.py"
+    path.write_text(REVISION.format(name=name, after=after, work=work))
+
+
+def test_a_migration_that_is_killed_half_way_touches_no_service_and_the_next_up_goes_on(clone: Clone) -> None:
+    configure(clone, "deployProfile", "fast")
+    before = {task["id"] for task in clone.status()["tasks"]}
+    revision(clone, "0002", "0001", "op.execute('ALTER TABLE items ADD COLUMN harbour text')")
+    revision(clone, "0003", "0002", "op.execute('SELECT pg_sleep(60)')")
+    up = clone.start("up")
+    mine = ("--filter", f"label=slipway.emulator={clone.port}", "--filter", "name=-release-[0-9]+-release-")
+    (migrating,) = until(lambda: docker_lines("ps", "--quiet", *mine), 300)
+    until(lambda: "0002 -> 0003" in _logs(migrating), 120)
+    docker_lines("kill", migrating)
+    told, _ = up.communicate(timeout=COMMAND_SECONDS)
+    assert up.returncode == 1, told
+    assert "release exited with 137" in told
+    assert {task["id"] for task in clone.status()["tasks"]} == before
+    assert "pg_sleep(60)" in clone.slipway("migrate", "local", "--plan")  # 0002 is done, and is not run again
+    assert "harbour" not in clone.slipway("migrate", "local", "--plan")
+    revision(clone, "0003", "0002", "op.execute('ALTER TABLE items ADD COLUMN berth text')")
+    assert "Running upgrade 0002 -> 0003" in clone.slipway("up")
+    assert "ALTER" not in clone.slipway("migrate", "local", "--plan")
+    assert "The release step is done." in clone.slipway("migrate", "local")
+
+
+def _logs(container: str) -> str:
+    done = subprocess.run(["docker", "logs", container], capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_a_rollback_serves_the_former_image_on_the_newer_schema_and_the_way_forward_is_open(clone: Clone) -> None:
+    newest = clone.status()["tasks"][0]["image_digest"]
+    told = clone.slipway("rollback", "local")
+    assert "pulumi config rm rollbackTo" in told
+    served = {task["image_digest"] for task in clone.status()["tasks"]}
+    assert newest not in served
+    assert len(served) == 1
+    assert clone.get("/readyz")[0] == 200
+    rows = json.loads(clone.slipway("deployments", "local", "--json"))
+    assert {rows[0]["result"], rows[1]["result"]} == {"SUCCESSFUL"}
+    assert {rows[0]["digest"], rows[1]["digest"]} == served
