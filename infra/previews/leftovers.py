@@ -92,8 +92,9 @@ def of_stack(aws: Aws, stack: str) -> list[Leftover]:
 
 
 def stacks_of(aws: Aws, base: str) -> set[str]:
-    """The stacks, `<project>-<preview>`, that anything of previews on the environment `base` is tagged with."""
-    return {tags["stack"] for _, tags in _tagged(aws, {"base": base, "kind": "preview"})}
+    """The stacks, `<project>-<preview>`, of which anything on the environment `base` is still there."""
+    found = _tagged(aws, {"base": base, "kind": "preview"})
+    return {tags["stack"] for arn, tags in found if _there(aws, _leftover(arn))}
 
 
 def remove(aws: Aws, leftovers: Iterable[Leftover]) -> list[Leftover]:
