@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -273,6 +273,10 @@ class App(_Part):
     def scheduled(self) -> dict[str, Process]:
         """The processes that run by the clock."""
         return {name: process for name, process in self.processes.items() if process.schedule}
+
+    def unconfigured(self, given: Collection[str]) -> list[str]:
+        """The secrets that have to be configured and are not among those `given`."""
+        return [name for name, kind in self.secrets.items() if kind == "required" and name not in given]
 
     def needs_of(self, process: str) -> tuple[Need, ...]:
         """What a process may use; `release` gets to database and cache, where there are any."""

@@ -1,10 +1,15 @@
-"""Before something is changed that is not easily changed back: a person is asked, a program is not."""
+"""What commands have in common: their options, and that a person is asked before what is not easily changed back."""
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Look at everything, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def confirm(question: str, yes: bool) -> None:

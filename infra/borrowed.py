@@ -11,7 +11,7 @@ from infra import contract
 from infra.app import App
 from infra.components.secrets import Group, Secrets
 from infra.components.task import Container
-from infra.containers import Values
+from infra.containers import Values, database_url, stack_values
 from infra.errors import SlipwayError
 from infra.foundation import Foundation, SecretValue
 from infra.release.preview_database import database_name
@@ -45,12 +45,7 @@ class Borrowed:
     ) -> None:
         generated = [variable for variable, value in app.variables.items() if value == "generated"]
         self._own = own = secrets.passwords(OWN, "database", values=[*generated, CACHE])
-        self._plain: dict[str, pulumi.Input[str]] = {
-            "stack.project": pulumi.get_project(),
-            "stack.name": name,
-            "stack.tier": settings.tier,
-            "stack.hosts": host,
-        }
+        self._plain = stack_values(name, settings, host)
         self._secret: dict[str, SecretValue] = {variable: own.reference(variable) for variable in generated}
         self._urls: dict[str, pulumi.Output[str]] = {}
         if foundation.database:
@@ -81,14 +76,7 @@ class Borrowed:
             "database.pool": str(settings.database_pool_size),
         }
         self.password = self._secret["database.password"] = own.reference("database")
-        self._urls["database.url"] = pulumi.Output.format(
-            "postgresql://{0}:{1}@{2}:{3}/{0}?sslmode=verify-full&sslrootcert={4}",
-            name,
-            own.value("database"),
-            facts.host,
-            port,
-            contract.DATABASE_CA_PATH,
-        )
+        self._urls["database.url"] = database_url(name, own.value("database"), facts.host, port, name)
 
     def _run_cache(self, app: App, image: pulumi.Input[str]) -> None:
         """Both containers have the task's own network: the loopback address is the way, and needs no TLS."""
@@ -107,7 +95,7 @@ class Borrowed:
     def _more(self, app: App, settings: Settings, secrets: Secrets) -> None:
         """A second secret, only where something follows the configuration: URLs asked for, configured values."""
         given = settings.configured_secrets()
-        missing = [name for name, kind in app.secrets.items() if kind == "required" and name not in given]
+        missing = app.unconfigured(given)
         if missing:
             raise SlipwayError(
                 f"stacks/app.yaml asks for the secret {', '.join(missing)}, which a preview does not have.",

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.asking import Json
 from infra.errors import SlipwayError
 from infra.pipeline import commands as pipeline
 from infra.pipeline.opened import opened
@@ -24,8 +25,6 @@ app = typer.Typer(
     add_completion=False,
 )
 out = Console(highlight=False, soft_wrap=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
 @app.command()

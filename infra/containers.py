@@ -14,7 +14,7 @@ from infra import contract
 from infra.app import SECRET_VALUES, VALUES, App
 from infra.components.task import Container
 from infra.foundation import SecretValue
-from infra.settings import ROOT
+from infra.settings import ROOT, Settings
 
 RELEASE = "release"
 DATABASE_STEP = "database"
@@ -74,8 +74,38 @@ def container(
     )
 
 
-def release_of(image: pulumi.Input[str], revision: str) -> pulumi.Output[str]:
-    """What the release of an image is called."""
+def stack_values(name: str, settings: Settings, hosts: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+    """What there is to know of the stack `name`; `hosts` are the names that it answers to."""
+    return {
+        "stack.project": pulumi.get_project(),
+        "stack.name": name,
+        "stack.tier": settings.tier,
+        "stack.hosts": hosts,
+    }
+
+
+def database_url(
+    user: pulumi.Input[str],
+    password: pulumi.Input[str],
+    host: pulumi.Input[str],
+    port: pulumi.Input[str | int],
+    name: pulumi.Input[str],
+) -> pulumi.Output[str]:
+    """Of a database whose server is verified; a secret, for the password is in it."""
+    return pulumi.Output.format(
+        "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=verify-full&sslrootcert={5}",
+        user,
+        password,
+        host,
+        port,
+        name,
+        contract.DATABASE_CA_PATH,
+    )
+
+
+def release_of(image: pulumi.Input[str], app: App, settings: Settings) -> pulumi.Output[str]:
+    """What the release of an image is called; of one that was given by its digest nobody here knows the sources."""
+    revision = "" if settings.pinned else git_revision(app.source)
     return pulumi.Output.from_input(image).apply(lambda reference: release_name(reference, revision))
 
 

@@ -54,6 +54,9 @@ UNHEALTHY_THRESHOLD = 2
 START_GRACE_SECONDS = 60
 """Longer than a cold start: 3 to 5 s of boot, several times that on a quarter of a vCPU."""
 
+RELEASE_CPU, RELEASE_MEMORY = 256, 1024
+"""CPU units and MiB of the release step: one process and psql."""
+
 DATABASE_PORT = 5433
 CACHE_PORT = 6379
 DATABASE_OWNER = "dbowner"

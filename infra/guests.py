@@ -13,16 +13,13 @@ from infra.app import App
 from infra.borrowed import Borrowed
 from infra.components.guest import Guest, GuestArgs
 from infra.components.task import Container, TaskArgs
-from infra.containers import RELEASE, container, git_revision, release_of
+from infra.containers import RELEASE, container, release_of
 from infra.errors import SlipwayError
 from infra.foundation import OUTPUT, Foundation, Place, PreviewFacts
 from infra.release import preview_database
 from infra.release.capacity import Tasks
 from infra.release.gate import Step, migrated, room_for
 from infra.settings import Settings
-
-RELEASE_CPU, RELEASE_MEMORY = 256, 1024
-"""CPU units and MiB of the release step."""
 
 
 def foundation_of(base: str, app: App) -> tuple[Foundation, PreviewFacts]:
@@ -87,7 +84,7 @@ class Guests:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._data, self._image = foundation, data, image
         self._rollout = contract.ROLLOUTS[settings.deploy_profile]
-        self.release = release_of(image, "" if settings.pinned else git_revision(app.source))
+        self.release = release_of(image, app, settings)
 
     def args(self, host: pulumi.Input[str], prefix: str, shared: PreviewFacts) -> GuestArgs:
         """The service, with the app's containers and the cache in one task."""
@@ -102,7 +99,9 @@ class Guests:
             prefix=prefix,
             shared=shared,
             task=self._task([*made, *beside], process.cpu, process.memory),
-            release=self._task([self._container(RELEASE)], RELEASE_CPU, RELEASE_MEMORY) if self._app.release else None,
+            release=self._task([self._container(RELEASE)], contract.RELEASE_CPU, contract.RELEASE_MEMORY)
+            if self._app.release
+            else None,
             health_path=self._app.health.ready,
             rollout=self._rollout,
             tasks=process.tasks,
@@ -114,24 +113,13 @@ class Guests:
         return made.but(beside=self._data.cache.name) if self._data.cache and label != RELEASE else made
 
     def _task(self, containers: list[Container], cpu: int, memory: int) -> TaskArgs:
-        return TaskArgs(
-            containers,
-            registry_arn=self._foundation.registry.arn,
-            key_arn=self._foundation.key_arn,
-            cpu=cpu,
-            memory=memory,
-            architecture=self._settings.architecture,
-            log_retention_days=self._settings.log_retention_days,
-            stop_timeout=self._rollout.stop_timeout,
-        )
+        more = {"containers": containers, "cpu": cpu, "memory": memory}
+        return TaskArgs.of(self._settings, self._foundation, self._rollout, **more)
 
     def room(self, shared: PreviewFacts) -> pulumi.ResourceHookBinding:
         """Room in the account, and the images: looked at before anything of the app changes."""
         ((_, process),) = self._app.served.items()
-        tasks = [
-            Tasks(process.cpu, process.tasks, process.on_spot is not None),
-            *([Tasks(RELEASE_CPU, 1)] if self._app.release else []),
-        ]
+        tasks = [*Tasks.of(process), *([Tasks(contract.RELEASE_CPU, 1)] if self._app.release else [])]
         return room_for(
             self._name,
             images=[self._image, *([shared.cache_image] if self._data.cache else [])],

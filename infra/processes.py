@@ -12,10 +12,10 @@ from infra.components.alarms import Watched
 from infra.components.image import Image, ImageArgs
 from infra.components.release_step import ReleaseStep, ReleaseStepArgs
 from infra.components.scheduled import Scheduled, ScheduledArgs
-from infra.components.task import TaskArgs
+from infra.components.task import Container, TaskArgs
 from infra.components.web import Web, WebArgs
 from infra.components.worker import Worker, WorkerArgs
-from infra.containers import DATABASE_STEP, RELEASE, container, database_step, git_revision, release_of
+from infra.containers import DATABASE_STEP, RELEASE, container, database_step, release_of
 from infra.foundation import Foundation, Place, TaskFacts
 from infra.release.capacity import Tasks
 from infra.release.gate import Step, migrated, room_for
@@ -24,9 +24,6 @@ from infra.release.program import oldest_revisions_go, verified_on_every_up
 from infra.release.revisions import plan
 from infra.settings import Settings
 from infra.stores import Stores
-
-RELEASE_CPU, RELEASE_MEMORY = 256, 1024
-"""CPU units and MiB of the release step: one process and psql."""
 
 
 class Processes:
@@ -45,10 +42,8 @@ class Processes:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._image, self._stores = foundation, image, stores
         self.database_image: pulumi.Output[str] | None = None
-        # Of an image that is brought back nobody here knows the sources.
-        revision = "" if settings.pinned else git_revision(app.source)
         self._rollout = contract.ROLLOUTS[settings.deploy_profile]
-        self._called = release_of(image, revision)
+        self._called = release_of(image, app, settings)
         self._images = [image]
         self._release = self._make_release()
         self._hooks = self._room()
@@ -131,18 +126,12 @@ class Processes:
 
     def _task(self, label: str, process: Process) -> TaskArgs:
         made = container(self._app, label, self._image, self._stores.values, self._called, self._rollout)
-        return self._task_args(label).but(containers=[made], cpu=process.cpu, memory=process.memory)
+        return self._task_of(label, [made], process.cpu, process.memory)
 
-    def _task_args(self, label: str) -> TaskArgs:
-        return TaskArgs(
-            containers=[],
-            registry_arn=self._foundation.registry.arn,
-            key_arn=self._foundation.key_arn,
-            statements=self._stores.statements(label),
-            architecture=self._settings.architecture,
-            log_retention_days=self._settings.log_retention_days,
-            stop_timeout=self._rollout.stop_timeout,
-        )
+    def _task_of(self, label: str, containers: list[Container], cpu: int, memory: int) -> TaskArgs:
+        may = self._stores.statements(label)
+        more = {"containers": containers, "statements": may, "cpu": cpu, "memory": memory}
+        return TaskArgs.of(self._settings, self._foundation, self._rollout, **more)
 
     def _make_release(self) -> ReleaseStep | None:
         containers = []
@@ -162,20 +151,16 @@ class Processes:
             containers.append(made.but(after=DATABASE_STEP) if containers else made)
         if not containers:
             return None
-        task = self._task_args(RELEASE).but(containers=containers, cpu=RELEASE_CPU, memory=RELEASE_MEMORY)
+        task = self._task_of(RELEASE, containers, contract.RELEASE_CPU, contract.RELEASE_MEMORY)
         return ReleaseStep(f"{self._name}-release", ReleaseStepArgs(self._place(RELEASE), task))
 
     def _room(self) -> pulumi.ResourceHookBinding:
-        running = []
-        for process in (self._app.served | self._app.workers).values():
-            on_demand = process.on_spot.on_demand(process.tasks) if process.on_spot else process.tasks
-            running.append(Tasks(process.cpu, on_demand))
-            running.append(Tasks(process.cpu, process.tasks - on_demand, spot=True))
+        running = [tasks for each in (self._app.served | self._app.workers).values() for tasks in Tasks.of(each)]
         return room_for(
             self._name,
             images=self._images,
             architecture=self._settings.architecture,
-            tasks=[*running, *([Tasks(RELEASE_CPU, 1)] if self._release else [])],
+            tasks=[*running, *([Tasks(contract.RELEASE_CPU, 1)] if self._release else [])],
             cluster_arn=self._foundation.cluster.arn,
         )
 

@@ -17,7 +17,7 @@ from infra.components.queue import Queue, QueueArgs
 from infra.components.roles import Statement
 from infra.components.secrets import Secrets
 from infra.components.storage import Storage, StorageArgs
-from infra.containers import DatabaseStep, Values
+from infra.containers import DatabaseStep, Values, database_url, stack_values
 from infra.foundation import NetworkFacts, SecretValue, StoreFacts
 from infra.settings import Settings
 
@@ -46,12 +46,8 @@ class Stores:
         self._app, self._settings, self._secrets = app, settings, secrets
         self.watched = []
         self._urls: dict[str, pulumi.Output[str]] = {}
-        self._plain: dict[str, pulumi.Input[str]] = {
-            "stack.project": pulumi.get_project(),
-            "stack.name": name,
-            "stack.tier": settings.tier,
-            "stack.hosts": settings.domain or "*",  # without a domain the load balancer's own name is good enough
-        }
+        # Without a domain the load balancer's own name is good enough.
+        self._plain = stack_values(name, settings, settings.domain or "*")
         self._secret: dict[str, SecretValue] = {
             variable: secrets.generated(variable.lower().replace("_", "-")).reference()
             for variable, value in app.variables.items()
@@ -123,14 +119,9 @@ class Stores:
         self._secret["database.password"] = passwords.reference("app")
         self._secret_for_release["database.password"] = passwords.reference("release")
         if "database.url" in self._app.variables.values():
-            address = pulumi.Output.format("{0}:{1}/{2}", facts.host, facts.endpoint_port, database.database_name)
             for user, login in users.items():
-                self._urls[f"database-{user}"] = pulumi.Output.format(
-                    "postgresql://{0}:{1}@{2}?sslmode=verify-full&sslrootcert={3}",
-                    login,
-                    passwords.value(user),
-                    address,
-                    contract.DATABASE_CA_PATH,
+                self._urls[f"database-{user}"] = database_url(
+                    login, passwords.value(user), facts.host, facts.endpoint_port, database.database_name
                 )
 
     def _make_cache(self, name: str, network: NetworkFacts, key_arn: pulumi.Input[str]) -> None:
@@ -170,7 +161,7 @@ class Stores:
     def _configure(self, app: App) -> None:
         """The secret variables that somebody has to give a value."""
         given: Mapping[str, pulumi.Output[str]] = self._settings.configured_secrets()
-        missing = [name for name, kind in app.secrets.items() if kind == "required" and name not in given]
+        missing = app.unconfigured(given)
         if missing:
             raise pulumi.RunError(
                 f"stacks/app.yaml asks for the secret {', '.join(missing)}, which the stack does not have. "

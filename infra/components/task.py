@@ -11,7 +11,8 @@ import pulumi_aws as aws
 
 from infra import contract
 from infra.components.roles import Statement, execution_role, task_role
-from infra.foundation import SecretValue, TaskFacts
+from infra.foundation import Foundation, SecretValue, TaskFacts
+from infra.settings import Settings
 
 LOG_BUFFER = "10m"
 """Of each container, out of its task's memory: ECS's own default is as much, where an account has that one."""
@@ -63,6 +64,18 @@ class TaskArgs:
     log_retention_days: int = 30
     stop_timeout: int = contract.ROLLOUTS["fast"].stop_timeout
     """Seconds from SIGTERM to SIGKILL."""
+
+    @classmethod
+    def of(cls, settings: Settings, foundation: Foundation, rollout: contract.Rollout, **more: Any) -> TaskArgs:
+        """A task of the app's code, as a stack has it; its containers and sizes are `more`."""
+        return cls(
+            registry_arn=foundation.registry.arn,
+            key_arn=foundation.key_arn,
+            architecture=settings.architecture,
+            log_retention_days=settings.log_retention_days,
+            stop_timeout=rollout.stop_timeout,
+            **more,
+        )
 
     def but(self, **changes: Any) -> TaskArgs:
         """The same with changes."""

@@ -16,13 +16,11 @@ import yaml
 from infra.app import App
 from infra.errors import SlipwayError
 from infra.graph import cost
-from infra.local.paths import ROOT
+from infra.local.paths import ROOT, link_project
 from infra.local.provider.invokes import PLANNED_VPC
 from infra.local.session import open_session
 from infra.settings import Settings
 
-LINKED = ("infra", ".venv", "pyproject.toml")
-"""What the engine wants of a project; the program finds everything else beside its own files."""
 STACK_TYPE = "pulumi:pulumi:Stack"
 
 State = dict[str, Any]
@@ -51,11 +49,7 @@ def states(stack: str) -> list[State]:
     session = open_session()
     with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
         project = Path(scratch) / "project"
-        (project / "stacks").mkdir(parents=True)
-        # A project of its own: `stack init` writes its salt into the stack's file, which is not to change.
-        for name in LINKED:
-            (project / name).symlink_to(ROOT / name)
-        (project / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+        link_project(project)  # `stack init` writes its salt into the stack's file, which is not to change
         given = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()) or {}
         config = {"config": _readable(given.get("config") or {})}
         (project / "stacks" / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(config))

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from botocore.exceptions import ClientError
 
+from infra.engine import answer
 from infra.errors import SlipwayError
 from infra.local.paths import ROOT, project, run_dir
 from infra.local.progress import console
@@ -47,12 +48,7 @@ def pulumi(session: Session, *arguments: str, fix: str) -> None:
 
 def ask(session: Session, *arguments: str, folder: Path = ROOT) -> str:
     """Run the engine for its answer on standard output; an error is a `SlipwayError` with its words."""
-    command = [str(session.toolchain.pulumi), *arguments]
-    done = subprocess.run(command, cwd=folder, env=session.environ(), capture_output=True, text=True)
-    if done.returncode:
-        words = (done.stderr or done.stdout).strip()
-        raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{words}")
-    return done.stdout
+    return answer(arguments, folder, binary=session.toolchain.pulumi, environment=session.environ())
 
 
 def outputs(session: Session) -> dict[str, Any]:

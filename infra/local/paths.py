@@ -30,6 +30,15 @@ def run_dir() -> Path:
     return _made(Path(os.environ.get("SLIPWAY_RUN_DIR") or ROOT / ".slipway"))
 
 
+def link_project(folder: Path) -> None:
+    """Make `folder` a project of its own, with the program of this one: what the engine writes stays in it."""
+    (folder / "stacks").mkdir(parents=True, exist_ok=True)
+    for name in ("infra", ".venv", "pyproject.toml"):  # the program finds everything else beside its own files
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(ROOT / name)
+    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+
+
 def _made(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path

@@ -10,16 +10,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.asking import confirm
+from infra.asking import DryRun, Json, Yes, confirm
 from infra.errors import SlipwayError
 from infra.pipeline.opened import local, opened
 
 out = Console(highlight=False, soft_wrap=True)
 steps = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Look at everything, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def promote(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +15,7 @@ from infra.previews.engine import Engine, alone, config_of, folder_of, write_sta
 from infra.previews.ground import Ground
 from infra.previews.guard import BASE, EXPIRES, KIND, NAME, PREVIEW, Seen, look, refusal
 from infra.previews.lifetime import end
-
-Say = Callable[[str], None]
+from infra.release.speaker import Say
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.asking import confirm
+from infra.asking import DryRun, Json, Yes, confirm
 from infra.errors import SlipwayError
+from infra.previews.lifetime import DEFAULT, lifetime
 
 if TYPE_CHECKING:  # the command line starts faster without them
     from infra.previews.engine import Engine
@@ -29,9 +30,6 @@ Name = Annotated[str, typer.Argument(help="What the branch or pull request is ca
 Base = Annotated[str, typer.Option(help="The environment it stands on; else that of its stack.")]
 Image = Annotated[str, typer.Option(help="A digest of the environment's registry, sha256:...; else built from here.")]
 Expires = Annotated[str, typer.Option(help="How long it lives from now on: 90m, 12h, 3d, 2w.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Look at everything, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Fix = Annotated[bool, typer.Option("--fix", help="Remove what is left of it in AWS, too.")]
 
 
@@ -40,7 +38,7 @@ def create(
     name: Name,
     base: Annotated[str, typer.Option(help="The environment it stands on: local, dev.")],
     image: Image = "",
-    expires: Expires = "3d",
+    expires: Expires = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Make a preview, or bring the one that is there up to date, and see that it serves. Cut off, run it again."""
@@ -48,7 +46,7 @@ def create(
 
 
 @app.command()
-def update(name: Name, base: Base = "", image: Image = "", expires: Expires = "3d", as_json: Json = False) -> None:
+def update(name: Name, base: Base = "", image: Image = "", expires: Expires = DEFAULT, as_json: Json = False) -> None:
     """Bring a preview up to date; its time begins anew."""
     _bring_up(name, base, image, expires, as_json, there=True)
 
@@ -160,7 +158,6 @@ def _bring_up(name: str, base: str, image: str, expires: str, as_json: bool, the
     from infra.previews.engine import open_engine
     from infra.previews.ground import open_ground
     from infra.previews.guard import BASE
-    from infra.previews.lifetime import lifetime
 
     lifetime(expires)
     engine = open_engine(base)

@@ -14,14 +14,13 @@ from typing import Any
 
 import yaml
 
+from infra.engine import answer
 from infra.errors import SlipwayError
 from infra.local import engine as local_engine
 from infra.local.docker_engine import ensure_docker
-from infra.local.paths import ROOT, project, run_dir
+from infra.local.paths import ROOT, link_project, project, run_dir
 from infra.local.session import STACK, Session, open_session
 
-LINKED = ("infra", ".venv", "pyproject.toml")
-"""What the engine wants of a project; the program finds everything else beside its own files."""
 ENCRYPTION = {
     "passphrase": {"salt": "encryptionsalt"},
     "cloud": {"url": "secretsprovider", "encryptedkey": "encryptedkey"},
@@ -38,19 +37,9 @@ class Engine:
     session: Session | None = None
     """Of this machine's own environment."""
 
-    def ask(self, *arguments: str, folder: Path = ROOT, given: str | None = None) -> str:
+    def ask(self, *arguments: str, folder: Path = ROOT) -> str:
         """Its answer on standard output; its words as a `SlipwayError` when it fails."""
-        done = subprocess.run(
-            [self.binary, *arguments],
-            cwd=folder,
-            env=dict(self.environment),
-            input=given,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{(done.stderr or done.stdout).strip()}")
-        return done.stdout
+        return answer(arguments, folder, binary=self.binary, environment=self.environment)
 
     def run(self, *arguments: str, folder: Path, log: Path | None = None) -> None:
         """With its output on standard error, for a command's own answer is on standard output; or in the file `log`."""
@@ -95,11 +84,7 @@ def open_engine(base: str = "") -> Engine:
 def folder_of(stack: str) -> Path:
     """A project of the preview's own: its stack file is nothing to commit."""
     folder = run_dir() / "previews" / stack
-    (folder / "stacks").mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        if not (folder / name).is_symlink():
-            (folder / name).symlink_to(ROOT / name)
-    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    link_project(folder)
     return folder
 
 

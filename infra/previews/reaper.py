@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,8 +18,8 @@ from infra.previews.names import is_ours
 from infra.previews.reap import Decision, decide
 from infra.previews.take_down import take_down
 from infra.release import preview_database
+from infra.release.speaker import Say
 
-Say = Callable[[str], None]
 AT_ONCE = 4
 """Engines that run side by side; each takes about 300 MB."""
 

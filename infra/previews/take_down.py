@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from infra.previews.ground import Ground
 from infra.previews.guard import PREVIEW, Seen, look, refusal
 from infra.previews.leftovers import Leftover
 from infra.release import preview_database
-
-Say = Callable[[str], None]
+from infra.release.speaker import Say
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.app import Process
 from infra.errors import SlipwayError
-from infra.release.client import Aws
+from infra.release.client import Aws, Clients
 
 ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 """ECS's names -> those of an image."""
@@ -38,6 +39,12 @@ class Tasks:
     """CPU units of each."""
     count: int
     spot: bool = False
+
+    @classmethod
+    def of(cls, process: Process) -> list[Tasks]:
+        """Those of a process, on demand and on Spot."""
+        on_demand = process.on_spot.on_demand(process.tasks) if process.on_spot else process.tasks
+        return [cls(process.cpu, on_demand), cls(process.cpu, process.tasks - on_demand, spot=True)]
 
 
 @dataclass(frozen=True)
@@ -89,20 +96,25 @@ def check_image(aws: Aws, image: str, architecture: str) -> None:
         )
 
 
+def image_of(aws: Clients, repository: str, digest: str) -> Any:
+    """An image as ECR tells of it, with its manifest; None where the repository has none of this digest."""
+    found = aws.client("ecr").batch_get_image(
+        repositoryName=repository, imageIds=[{"imageDigest": digest}], acceptedMediaTypes=list(MANIFESTS)
+    )["images"]
+    return next(iter(found), None)
+
+
 def _manifest(aws: Aws, repository: str, digest: str) -> Any:
-    ecr = aws.client("ecr")
     try:
-        found = ecr.batch_get_image(
-            repositoryName=repository, imageIds=[{"imageDigest": digest}], acceptedMediaTypes=list(MANIFESTS)
-        )["images"]
-    except ecr.exceptions.RepositoryNotFoundException:
-        found = []
+        found = image_of(aws, repository, digest)
+    except aws.client("ecr").exceptions.RepositoryNotFoundException:
+        found = None
     if not found:
         raise SlipwayError(
             f"Capacity: the registry has no image {repository}@{digest}.",
             "It was never pushed there, or it has expired: deploy another digest.",
         )
-    return json.loads(found[0]["imageManifest"])
+    return json.loads(found["imageManifest"])
 
 
 def _architecture(aws: Aws, repository: str, config: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import SlipwayError
-from infra.release.capacity import MANIFESTS
+from infra.release.capacity import image_of
 from infra.release.client import Clients
 
 DOWNLOAD_SECONDS = 60
@@ -29,10 +29,7 @@ class Repository:
 
     def manifest(self, digest: str) -> Any:
         """The image as ECR's `batch_get_image` tells it; None where it has none of this digest."""
-        found = self.aws.client("ecr").batch_get_image(
-            repositoryName=self.name, imageIds=[{"imageDigest": digest}], acceptedMediaTypes=list(MANIFESTS)
-        )["images"]
-        return next(iter(found), None)
+        return image_of(self.aws, self.name, digest)
 
     def missing(self, blobs: list[str]) -> list[str]:
         """Those of these blobs that it does not have."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.release.client import Clients
+from infra.release.speaker import Say
 
 UNDER_WAY = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 SUCCESSFUL = "SUCCESSFUL"
@@ -19,8 +20,6 @@ POLL_SECONDS = 2.0
 """Four calls each time; ECS allows 20 reads a second in an account and region, to everybody in it together."""
 TIMEOUT_SECONDS = 2400.0
 """The circuit breaker may take 18 minutes to give a service of one task up."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

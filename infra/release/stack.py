@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from infra.engine import answer
 from infra.errors import SlipwayError
 from infra.release.client import Aws, configured
 from infra.settings import ROOT
@@ -44,7 +44,4 @@ def open_stack(name: str, profile: str = "") -> Stack:
 
 def pulumi(*arguments: str) -> str:
     """The answer of a pulumi command; its words as a `SlipwayError` when it fails."""
-    done = subprocess.run(["pulumi", *arguments], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{(done.stderr or done.stdout).strip()}")
-    return done.stdout
+    return answer(arguments, ROOT)

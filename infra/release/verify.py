@@ -13,8 +13,9 @@ from infra.release import rollout
 from infra.release.client import Aws
 from infra.release.failure import explain, serving
 from infra.release.phases import phases, told
-from infra.release.rollout import SUCCESSFUL, Deployment, Say, Service
+from infra.release.rollout import SUCCESSFUL, Deployment, Service
 from infra.release.smoke import Smoke, smoke
+from infra.release.speaker import Say
 
 ENDS = {
     "ROLLBACK_SUCCESSFUL": "ECS rolled back to the revision before",

@@ -28,7 +28,8 @@ LAYERS = [
     {"app", "foundation", "tags"},
     {"settings"},
     {"contract", "naming", "sizes"},
-    {"asking", "errors"},
+    {"asking", "engine"},
+    {"errors"},
 ]
 """The parts of infra/, top to bottom: each knows what stands below it, and nothing beside it or above."""
 AWS_CLIENTS = {"boto3", "botocore"}

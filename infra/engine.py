@@ -1,0 +1,26 @@
+"""Asking the Pulumi engine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.errors import SlipwayError
+
+
+def answer(
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    binary: str | Path = "pulumi",
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """What a command of it prints on standard output, run in `folder`; its words as a `SlipwayError` when it fails.
+
+    `environment`: instead of this process's own.
+    """
+    done = subprocess.run([binary, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{(done.stderr or done.stdout).strip()}")
+    return done.stdout
