@@ -20,6 +20,7 @@ from infra.settings import PLACEHOLDER, ROOT, Settings
 from tests.infra.recorder import Registered, of, record
 
 APP_FILE = Path("tests") / "infra" / "app.yaml"
+PREVIEWS = "previews' database"
 STACKS = ["dev", "staging", "prod"]
 
 
@@ -53,11 +54,13 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
 
 
 def containers(stack: str, file: Path = APP_FILE) -> dict[str, dict[str, Any]]:
-    """Every container of the stack's task definitions, by its name."""
-    found = {}
+    """Every container of the stack's task definitions, by its name, what makes previews' databases by PREVIEWS."""
+    found: dict[str, dict[str, Any]] = {}
     for definition in of(program(stack, file), "aws:ecs/taskDefinition:TaskDefinition"):
         for container in json.loads(plain(definition.inputs["containerDefinitions"])):
-            found[container["name"]] = container
+            name = PREVIEWS if definition.inputs["family"].endswith("-previews-db") else container["name"]
+            assert name not in found, f"two containers are called {name}: one would be looked at, by chance"
+            found[name] = container
     return found
 
 

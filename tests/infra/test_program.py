@@ -11,7 +11,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from infra.settings import Settings
-from tests.infra.program import STACKS, containers, plain, program, programmed
+from tests.infra.program import PREVIEWS, STACKS, containers, plain, program, programmed
 from tests.infra.recorder import Registered, of
 
 ALARMS = {
@@ -183,6 +183,8 @@ def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but
         if name == "database":
             assert owners == {"PGUSER", "PGPASSWORD"}
             assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"}
+        elif name == PREVIEWS:
+            assert owners == set(secrets) == {"PGUSER", "PGPASSWORD"}
         else:
             assert owners == set()
             assert set(secrets) == {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
