@@ -100,6 +100,52 @@ class Clone:
             aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
         )
 
+    def names(self, part: str) -> set[str]:
+        """What the local AWS has with `part` in its name or ARN, as each service's own API tells."""
+        aws, ecs, elb = self.aws, self.aws("ecs"), self.aws("elbv2")
+        clusters = ecs.list_clusters()["clusterArns"]
+        balancers = elb.describe_load_balancers()["LoadBalancers"]
+        listed = [
+            *aws("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"],
+            *aws("logs").describe_log_groups()["logGroups"],
+            *aws("s3").list_buckets()["Buckets"],
+            *aws("iam").list_roles()["Roles"],
+            *aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"],
+            *aws("cloudwatch").describe_alarms()["MetricAlarms"],
+            *aws("sns").list_topics()["Topics"],
+            *aws("sqs").list_queues().get("QueueUrls", []),
+            *aws("scheduler").list_schedules()["Schedules"],
+            *aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"],
+            *balancers,
+            *elb.describe_target_groups()["TargetGroups"],
+            *aws("rds").describe_db_instances()["DBInstances"],
+            *aws("rds").describe_db_snapshots()["DBSnapshots"],
+            *aws("rds").describe_db_parameter_groups()["DBParameterGroups"],
+            *aws("elasticache").describe_replication_groups()["ReplicationGroups"],
+            *aws("elasticache").describe_cache_parameter_groups()["CacheParameterGroups"],
+            *aws("ecr").describe_repositories()["repositories"],
+            *clusters,
+            *aws("ec2").describe_security_groups()["SecurityGroups"],
+            *aws("ec2").describe_flow_logs()["FlowLogs"],
+            *aws("ec2").describe_vpc_endpoints()["VpcEndpoints"],
+            *aws("kms").list_aliases()["Aliases"],
+            *aws("budgets").describe_budgets(AccountId="000000000000").get("Budgets", []),
+        ]
+        for balancer in balancers:
+            for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+                listed += elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        for cluster in clusters:
+            for arn in ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]:
+                (service,) = ecs.describe_services(cluster=cluster, services=[arn])["services"]
+                listed += [service["serviceArn"]] if service["status"] != "INACTIVE" else []
+            listed += [
+                task["taskDefinitionArn"]
+                for arn in ecs.list_tasks(cluster=cluster)["taskArns"]
+                for task in ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+                if task["lastStatus"] != "STOPPED"
+            ]
+        return {str(found)[:200] for found in listed if part in str(found)}
+
     def containers(self) -> list[str]:
         return docker_lines("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
 

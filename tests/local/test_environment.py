@@ -362,42 +362,10 @@ def test_an_emulator_that_is_gone_is_said_to_be_and_the_database_keeps_its_data(
     _until(lambda: len(clone.containers()) == 5)
 
 
-def names(clone: Clone) -> set[str]:
-    """What the local AWS has of this stack, by name or ARN."""
-    aws = clone.aws
-    listed = [
-        *aws("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"],
-        *aws("logs").describe_log_groups()["logGroups"],
-        *aws("s3").list_buckets()["Buckets"],
-        *aws("iam").list_roles()["Roles"],
-        *aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"],
-        *aws("cloudwatch").describe_alarms()["MetricAlarms"],
-        *aws("sns").list_topics()["Topics"],
-        *aws("sqs").list_queues().get("QueueUrls", []),
-        *aws("scheduler").list_schedules()["Schedules"],
-        *aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"],
-        *aws("elbv2").describe_load_balancers()["LoadBalancers"],
-        *aws("elbv2").describe_target_groups()["TargetGroups"],
-        *aws("rds").describe_db_instances()["DBInstances"],
-        *aws("rds").describe_db_snapshots()["DBSnapshots"],
-        *aws("rds").describe_db_parameter_groups()["DBParameterGroups"],
-        *aws("elasticache").describe_replication_groups()["ReplicationGroups"],
-        *aws("elasticache").describe_cache_parameter_groups()["CacheParameterGroups"],
-        *aws("ecr").describe_repositories()["repositories"],
-        *aws("ecs").list_clusters()["clusterArns"],
-        *aws("ec2").describe_security_groups()["SecurityGroups"],
-        *aws("ec2").describe_flow_logs()["FlowLogs"],
-        *aws("ec2").describe_vpc_endpoints()["VpcEndpoints"],
-        *aws("kms").list_aliases()["Aliases"],
-        *aws("budgets").describe_budgets(AccountId="000000000000").get("Budgets", []),
-    ]
-    return {str(found)[:200] for found in listed if "slipway-local" in str(found)}
-
-
 def test_a_destroyed_stack_leaves_nothing_that_the_next_one_could_collide_with(clone: Clone) -> None:
-    assert len(names(clone)) > 40
+    assert len(clone.names("slipway-local")) > 40
     clone.pulumi("destroy", "--yes", "--skip-preview")
-    assert names(clone) == set()
+    assert clone.names("slipway-local") == set()
     assert clone.volumes() == []
 
 

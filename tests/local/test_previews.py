@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +21,8 @@ pytestmark = pytest.mark.e2e
 
 PULL_REQUESTS = ["pr-1", "feature/Login", "PR_3"]
 POSTGRES = "postgres:15-alpine"
+MISLEADING = ["prod", "pr", "preview-prod", "PR_42", "pr-77", "dev-pr-1"]
+"""Stacks that are no previews, whatever they are called."""
 
 
 class Previews:
@@ -138,6 +142,29 @@ def test_updates_keep_the_data_while_the_environment_deploys(previews: Previews,
     assert previews.clone.get("/readyz", made["url"])[0] == 200
 
 
+def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: Previews, three: list[Any]) -> None:
+    made = three[1]
+    assert previews.register(made, "linus") == 201
+    ended = threading.Event()
+
+    def load() -> None:
+        while not ended.is_set():
+            previews.clone.get("/readyz", made["url"])
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(load) for _ in range(2)]
+        done = previews("destroy", made["name"])
+        ended.set()
+        assert all(each.exception() is None for each in asking)
+    assert (done["existed"], done["database_dropped"], done["leftovers"]) == (True, True, [])
+    assert previews.clone.names(made["stack"]) == set()
+    assert previews("destroy", made["name"], "--base", "local")["existed"] is False
+    again = previews.create(made["name"])
+    assert again["url"] == made["url"]
+    assert previews.users(again) == []
+
+
 @pytest.mark.parametrize("moment", ["Making the preview", "has its database", "rolling out"])
 def test_a_create_that_is_killed_is_finished_by_the_next_one(previews: Previews, moment: str) -> None:
     name = "pr-9"
@@ -157,6 +184,27 @@ def test_an_environment_that_bears_previews_is_not_destroyed(previews: Previews,
     told = previews.clone.slipway("down", code=1)
     assert three[0]["stack"] in told
     assert previews.clone.status()["health"] == "healthy"
+
+
+def test_reap_takes_what_is_past_its_time_and_nothing_that_only_looks_like_it(
+    previews: Previews, three: list[Any]
+) -> None:
+    made = MISLEADING
+    for stack in made:
+        previews.clone.shell(f"pulumi stack init --no-select '{stack}'")
+    kept = previews("reap", "--base", "local", "--dry-run")
+    assert [each for each in kept["decisions"] if each["action"] == "destroy"] == []
+    closed = previews("reap", "--base", "local", "--dry-run", "--open-prs", "2,3")
+    assert [each["stack"] for each in closed["decisions"] if each["action"] == "destroy"] == ["pr-1"]
+    done = previews("reap", "--base", "local", "--at", "2100-01-01T00:00:00+00:00")
+    assert sorted(done["destroyed"]) == sorted(each["stack"] for each in three)
+    assert done["failed"] == {}
+    stacks = previews.clone.shell("pulumi stack ls --json")
+    assert {each["name"] for each in json.loads(stacks)} >= {"local", *made}
+    assert previews("list", "--base", "local")["previews"] == []
+    assert previews.clone.status()["health"] == "healthy"
+    assert [previews.clone.names(each["stack"]) for each in three] == [set()] * 3
+    assert not list((previews.clone.root / "stacks").glob("Pulumi.pr-1*"))
 
 
 def test_no_file_of_a_preview_is_left_to_commit(previews: Previews) -> None:
