@@ -77,7 +77,8 @@ def fail(service: Service, primary: Deployment, reason: str, event: Event, *, ro
     event(service, f"deployment {primary['id']} deployment failed: {reason.partition(': ')[2] or reason}")
     record = history.current(service)
     if record:
-        record |= {"_cause": reason, "_alarms": _triggered(service, primary)}
+        # The last failure is counted here too: the deployment may be gone when it is next looked at.
+        record |= {"_cause": reason, "_alarms": _triggered(service, primary), "_failures": primary.get("_row", 0)}
     wanted = _wants_rollback(service, reason) if rollback is None else rollback
     good = next((d for d in service["deployments"][1:] if d.get("_completed")), None)
     if not wanted:
