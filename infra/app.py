@@ -142,6 +142,8 @@ class Process(_Part):
     """Of the secret variables, the ones that this process gets; None: all of them."""
     spot: bool | Spot = False
     """On Fargate Spot, at about a third of the price: for what may be cut off at any time."""
+    metrics: bool | None = None
+    """Whether it answers Prometheus on the app's metricsPort; None: where it serves."""
 
     @property
     def on_spot(self) -> Spot | None:
@@ -164,6 +166,8 @@ class App(_Part):
     module: Annotated[str, Field(pattern=r"^(([\w]+\.)*[\w]+:[\w.]+)?$")] = ""
     """... or the ASGI app, `package.module:name`, and docker/app builds the image and serves it."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Where processes answer Prometheus, on /metrics; the load balancer does not reach it. None: nowhere."""
     health: Health = Health()
     processes: dict[str, Process] = {"web": Process()}
     release: Command = ()
@@ -205,6 +209,9 @@ class App(_Part):
                 raise ValueError(problem)
             if process.schedule and (process.paths or name == "web"):
                 raise ValueError(f"processes.{name} has both schedule and paths: it serves, or it runs by the clock")
+            if process.metrics and (process.schedule or not self.metrics_port):
+                why = "what runs by the clock ends before it is asked" if process.schedule else "metricsPort is missing"
+                raise ValueError(f"processes.{name}.metrics is true, but {why}")
             if not process.command and name != "web":
                 raise ValueError(f"processes.{name}.command is missing: only web may run the image's own")
             if process.most_tasks < process.tasks:
@@ -212,6 +219,12 @@ class App(_Part):
                     f"processes.{name}.maxTasks is {process.most_tasks}: it must be at least tasks, {process.tasks}"
                 )
             check_fargate(f"processes.{name}.cpu", process.cpu, f"processes.{name}.memory", process.memory)
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_are_not_public(self) -> Self:
+        if self.metrics_port == self.port:
+            raise ValueError(f"metricsPort is {self.port}, as port is: the load balancer would show the metrics to all")
         return self
 
     @model_validator(mode="after")
@@ -273,6 +286,11 @@ class App(_Part):
     def scheduled(self) -> dict[str, Process]:
         """The processes that run by the clock."""
         return {name: process for name, process in self.processes.items() if process.schedule}
+
+    def metrics_port_of(self, process: str) -> int | None:
+        """Where a process that runs all the time answers Prometheus; None: nowhere."""
+        asked = self.processes[process].metrics if process in self.processes else False
+        return self.metrics_port if asked or (asked is None and process in self.served) else None
 
     def unconfigured(self, given: Collection[str]) -> list[str]:
         """The secrets that have to be configured and are not among those `given`."""

@@ -59,6 +59,9 @@ def container(
         plain["FORWARDED_ALLOW_IPS"] = values.trusted_proxies
         plain.setdefault("PORT", str(app.port))
         plain["GRACEFUL_TIMEOUT"] = str(rollout.graceful_timeout)
+    metrics_port = app.metrics_port_of(process)
+    if metrics_port:
+        plain.setdefault("METRICS_PORT", str(metrics_port))
     cpu = app.processes[process].cpu if not released else 0
     plain["RELEASE"] = release
     # Never counted from the host's cores, and not the image's business.

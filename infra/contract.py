@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METRICS_PORT = 9102
-"""Not a port that the load balancer's security group may reach."""
 TARGET_PORT = 80
 """The target groups' default, which no target uses: ECS registers each task with the port of its own container, so that
 another port of the app moves with its tasks."""
@@ -82,6 +80,9 @@ REQUESTS_PER_VCPU_AND_MINUTE = 18_000
 """300 a second, under half of what one core was measured at with lists of 20 (docs/app.md, Speed)."""
 JOBS_PER_WORKER_TASK = 20
 """Waiting jobs for each worker task before another is started; an export takes about a second."""
+
+MONITORING_IMAGES = {"prometheus": "prom/prometheus:v3.16.0", "alertmanager": "prom/alertmanager:v0.28.1"}
+"""Folder of docker/ -> what the kit's own image is made from. Prometheus 3.8 is the first that finds ECS's tasks."""
 
 SCRATCH_PATH = "/tmp"  # noqa: S108 - the only writable folder of a container, its own volume
 

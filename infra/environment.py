@@ -23,6 +23,7 @@ from infra.components.waf import Waf, WafArgs
 from infra.deployers import roles_of_the_pipeline
 from infra.foundation import OUTPUT, Foundation
 from infra.ground import ground_of_previews
+from infra.monitoring import monitoring
 from infra.processes import Processes
 from infra.release.gate import room_for_addresses
 from infra.release.image_tag import before_the_image_is_pushed
@@ -76,8 +77,10 @@ def environment(name: str, settings: Settings, app: App) -> None:
     # Who is told, and who may deploy.
     watched: list[Watched] = [door, *stores.watched, *processes.watched]
     alarms = Alarms(name, AlarmsArgs.of(settings, key_arn=key_arn, watched=watched))
+    told = alarms.topic_arn
+    monitoring(name, app, settings, foundation=foundation, processes=processes, topic_arn=told)
     if settings.monthly_budget_usd:
-        Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=alarms.topic_arn))
+        Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=told))
     if settings.github_repository:
         for role, arn in roles_of_the_pipeline(name, settings, foundation=foundation, processes=processes).items():
             pulumi.export(role, arn)

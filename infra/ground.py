@@ -29,7 +29,8 @@ def ground_of_previews(
     cache: pulumi.Input[str] = ""
     if "cache" in app.stores:
         hooks = before_the_image_is_pushed(f"{name}-previews-cache")
-        image = ImageArgs.of_the_previews_cache(settings, registry=foundation.registry, hooks=hooks)
+        base = f"redis:{settings.cache_version[0]}-alpine"
+        image = ImageArgs.of_the_kit("cache", base, settings, registry=foundation.registry, hooks=hooks)
         cache = Image(f"{name}-previews-cache", image).reference
     args = PreviewGroundArgs.of(settings, foundation=foundation, port=app.port, cache_image=cache)
     if stores.database_step and database_image is not None:

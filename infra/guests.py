@@ -105,6 +105,7 @@ class Guests:
             health_path=self._app.health.ready,
             rollout=self._rollout,
             tasks=process.tasks,
+            metrics_port=self._app.metrics_port_of(label),
             spot=process.on_spot,
         )
 

@@ -79,6 +79,12 @@ class Processes:
         return [*self.web.values(), *self.workers.values(), *self.scheduled.values()]
 
     @property
+    def measured(self) -> dict[str, pulumi.Input[str]]:
+        """Process that answers Prometheus -> the security group of its tasks."""
+        running = self.web | self.workers
+        return {label: made.security_group_id for label, made in running.items() if self._app.metrics_port_of(label)}
+
+    @property
     def service_names(self) -> dict[str, pulumi.Output[str]]:
         """Process -> its ECS service."""
         return {label: service.service_name for label, service in (self.web | self.workers).items()}
@@ -190,6 +196,7 @@ class Processes:
             rollout=self._rollout,
             tasks=process.tasks,
             max_tasks=process.most_tasks,
+            metrics_port=self._app.metrics_port_of(label),
             spot=process.on_spot,
             hooks=self._hooks,
             after=self._after,
@@ -211,6 +218,7 @@ class Processes:
             tasks=process.tasks,
             max_tasks=process.most_tasks,
             queue_name=self._stores.queue.name if self._stores.queue else "",
+            metrics_port=self._app.metrics_port_of(label),
             spot=process.on_spot,
             hooks=self._hooks,
             after=self._after,

@@ -122,6 +122,7 @@ def _engine(settings: Settings) -> AsyncEngine:
         pool_recycle=1800,  # seconds; also how a rotated password reaches long-lived tasks
         connect_args=postgres_arguments(settings),
     )
+    metrics.POOL_SIZE.set(settings.database_pool_size + settings.database_max_overflow)
     pool_events = engine.sync_engine
     event.listen(pool_events, "checkout", _refuse_closed)
     event.listen(pool_events, "checkout", lambda *_: metrics.POOL_IN_USE.inc())

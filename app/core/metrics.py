@@ -29,6 +29,7 @@ REQUESTS = Histogram(
 )
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being served", multiprocess_mode="livesum")
 POOL_IN_USE = Gauge("db_connections_in_use", "Database connections checked out", multiprocess_mode="livesum")
+POOL_SIZE = Gauge("db_connections_max", "Database connections that the pool may open", multiprocess_mode="livesum")
 CACHE = Counter("cache_lookups_total", "Cached endpoints by result: hit, miss, bypass, unavailable", ["result"])
 LIMITER = Counter("rate_limit_checks_total", "Rate limit checks by result: allowed, refused, unavailable", ["result"])
 JOBS = Counter("jobs_total", "Background jobs by outcome: sent, unsent, done, retried, dead", ["job", "outcome"])

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery, signals
 from celery.exceptions import Reject
 
+from app.core import metrics
 from app.core.database import Database
 from app.core.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
@@ -117,6 +118,14 @@ def tries_of_queue(settings: Settings) -> int:
 def _logging(**_: Any) -> None:
     settings = get_settings()
     configure_logging(settings.log_level, settings.release)
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def _metrics(**_: Any) -> None:
+    """Serve the sum of all processes' metrics from the parent, where a port is said."""
+    port = get_settings().metrics_port
+    if port:
+        metrics.serve_metrics(port)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.settings import Settings
+
 INTERFACE_ENDPOINTS = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
 """What a task needs to start and to work: pull its image, log, read its secrets, take jobs. S3 has a gateway."""
+OF_MONITORING = ("ecs", "ec2", "sns")
+"""What Prometheus asks which tasks run, and what Alertmanager tells."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,14 @@ class EndpointsArgs:
     cidr: str
     """Who may reach them: the VPC itself."""
     subnet_ids: Sequence[pulumi.Input[str]]
+    services: Sequence[str] = INTERFACE_ENDPOINTS
+
+
+def endpoints_of(settings: Settings) -> Sequence[str]:
+    """The services that a stack's network has inside."""
+    return (
+        (*INTERFACE_ENDPOINTS, *(OF_MONITORING if settings.monitoring else ())) if settings.interface_endpoints else ()
+    )
 
 
 class Endpoints(pulumi.ComponentResource):
@@ -48,7 +60,7 @@ class Endpoints(pulumi.ComponentResource):
             opts=child,
         )
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
-        for service in INTERFACE_ENDPOINTS:
+        for service in args.services:
             label = f"{name}-{service.replace('.', '-')}"
             aws.ec2.VpcEndpoint(
                 label,

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 from infra import contract
 from infra.app import Spot
-from infra.components.service import ecs_service
+from infra.components.service import ecs_service, metrics_tags
 from infra.components.task import TaskArgs, task_definition
 from infra.components.web import target_group
 from infra.foundation import Place, PreviewFacts, TaskFacts
@@ -37,6 +37,8 @@ class GuestArgs:
     """What runs once before new code serves; None: nothing."""
     rollout: contract.Rollout = contract.ROLLOUTS["fast"]
     tasks: int = 1
+    metrics_port: int | None = None
+    """Where it answers Prometheus; None: nowhere."""
     spot: Spot | None = None
 
 
@@ -105,6 +107,7 @@ class Guest(pulumi.ComponentResource):
             after=[rule, *after],
             parent=self,
             hooks=hooks,
+            tags=metrics_tags(serving.name, args.metrics_port),
             load_balancers=[
                 {"target_group_arn": targets.arn, "container_name": serving.name, "container_port": serving.port}
             ],

@@ -89,17 +89,24 @@ class ImageArgs:
         )
 
     @classmethod
-    def of_the_previews_cache(
-        cls, settings: Settings, *, registry: RegistryFacts, hooks: pulumi.ResourceHookBinding | None
+    def of_the_kit(
+        cls,
+        folder: str,
+        base_image: str,
+        settings: Settings,
+        *,
+        registry: RegistryFacts,
+        hooks: pulumi.ResourceHookBinding | None,
     ) -> ImageArgs:
-        """The kit's own image of Redis, which runs beside the app of a preview."""
+        """An image of the kit's own: docker/`folder` on `base_image`."""
+        source = ROOT / "docker" / folder
         return cls(
             registry=registry,
-            source=ROOT / "docker" / "cache",
-            dockerfile=ROOT / "docker" / "cache" / "Dockerfile",
-            tag_prefix="cache-",
+            source=source,
+            dockerfile=source / "Dockerfile",
+            tag_prefix=f"{folder}-",
             architecture=settings.architecture,
-            build_args={"BASE_IMAGE": f"redis:{settings.cache_version[0]}-alpine"},
+            build_args={"BASE_IMAGE": base_image},
             network=settings.build_network,
             hooks=hooks,
         )

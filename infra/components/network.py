@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.endpoints import Endpoints, EndpointsArgs
+from infra.components.endpoints import Endpoints, EndpointsArgs, endpoints_of
 from infra.components.flow_logs import FlowLogs, FlowLogsArgs
 from infra.foundation import NetworkFacts
 from infra.settings import Settings
@@ -27,7 +28,7 @@ class NetworkArgs:
     """How many availability zones to spread over."""
     nat: Nat = "one"
     """NAT gateways for the private ring: `one` saves money, `per-zone` survives the loss of a zone."""
-    interface_endpoints: bool = False
+    interface_endpoints: Sequence[str] = ()
     """AWS's services inside the network: what tasks need where there is no NAT gateway."""
     flow_logs: bool = False
     """A log of rejected connections; needs `key_arn`."""
@@ -46,7 +47,7 @@ class NetworkArgs:
             cidr=settings.vpc_cidr,
             zones=settings.zones,
             nat=settings.nat_gateways,
-            interface_endpoints=settings.interface_endpoints,
+            interface_endpoints=endpoints_of(settings),
             flow_logs=settings.flow_logs,
             key_arn=key_arn,
             log_retention_days=settings.log_retention_days,
@@ -137,7 +138,9 @@ class Network(pulumi.ComponentResource):
         )
         ids = {ring: [subnet.id for subnet in ring_subnets] for ring, ring_subnets in subnets.items()}
         if args.interface_endpoints:
-            endpoints = Endpoints(name, EndpointsArgs(vpc.id, args.cidr, ids["private"]), opts=child)
+            endpoints = Endpoints(
+                name, EndpointsArgs(vpc.id, args.cidr, ids["private"], args.interface_endpoints), opts=child
+            )
             ways_out.append(endpoints)
         if args.flow_logs:
             FlowLogs(name, FlowLogsArgs(vpc.id, args.key_arn, args.log_retention_days), opts=child)

@@ -24,12 +24,14 @@ def ecs_service(
     parent: pulumi.Resource,
     spot: Spot | None = None,
     hooks: pulumi.ResourceHookBinding | None = None,
+    one_at_a_time: bool = False,
     **more: Any,
 ) -> aws.ecs.Service:
     """A service that never runs less than it should and rolls a bad revision back.
 
     The engine does not wait for it: who made it follows its rollout (docs/decisions/releases.md).
 
+    `one_at_a_time`: the old task ends before the new one starts.
     `scaled`: autoscaling decides how many tasks run; `tasks` is what it begins with, and no update takes it back.
     """
     return aws.ecs.Service(
@@ -48,8 +50,8 @@ def ecs_service(
             "assign_public_ip": False,  # ECS.2
         },
         deployment_circuit_breaker={"enable": True, "rollback": True},
-        deployment_minimum_healthy_percent=100,
-        deployment_maximum_percent=200,
+        deployment_minimum_healthy_percent=0 if one_at_a_time else 100,
+        deployment_maximum_percent=100 if one_at_a_time else 200,
         enable_ecs_managed_tags=True,
         propagate_tags="SERVICE",
         wait_for_steady_state=False,
@@ -64,6 +66,11 @@ def ecs_service(
             custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m", delete="10m"),
         ),
     )
+
+
+def metrics_tags(process: str, port: int | None) -> dict[str, str]:
+    """What Prometheus finds a service's tasks by, and calls them by; none where nobody answers it."""
+    return {"process": process, "metrics": str(port)} if port else {}
 
 
 def _strategies(spot: Spot | None) -> list[aws.ecs.ServiceCapacityProviderStrategyArgsDict]:

@@ -15,7 +15,7 @@ from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.alarms import metric_alarm
 from infra.components.scaling import Scaling, ScalingArgs, cpu_target, request_target
 from infra.components.security_group import allow, allow_https_out, allow_stores
-from infra.components.service import ecs_service
+from infra.components.service import ecs_service, metrics_tags
 from infra.components.task import Task, TaskArgs
 from infra.foundation import LoadBalancerFacts, Place, TaskFacts
 
@@ -42,6 +42,8 @@ class WebArgs:
     tasks: int = 2
     max_tasks: int = 2
     """Where it is more than `tasks`, CPU and requests decide how many run."""
+    metrics_port: int | None = None
+    """Where its tasks answer Prometheus; None: nowhere."""
     spot: Spot | None = None
     hooks: pulumi.ResourceHookBinding | None = None
     """What has to hold before the service changes."""
@@ -62,6 +64,7 @@ class Web(pulumi.ComponentResource):
     service: aws.ecs.Service
     service_name: pulumi.Output[str]
     service_arn: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
     alarms: list[Alarm]
 
     def __init__(self, name: str, args: WebArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -94,6 +97,7 @@ class Web(pulumi.ComponentResource):
             after=[rule, *rules, *args.after],
             parent=self,
             hooks=args.hooks,
+            tags=metrics_tags(args.label, args.metrics_port),
             load_balancers=[
                 {"target_group_arn": targets.arn, "container_name": serving.name, "container_port": serving.port}
             ],
@@ -116,6 +120,7 @@ class Web(pulumi.ComponentResource):
                 ),
                 opts=child,
             )
+        self.security_group_id = group.id
         self.service, self.service_name, self.service_arn = service, service.name, service.id
         self.alarms = _alarms(args, service, targets)
         self.register_outputs({"serviceName": self.service_name})

@@ -13,7 +13,7 @@ from infra.app import Spot
 from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.scaling import Scaling, ScalingArgs, backlog_target
 from infra.components.security_group import reaching_group
-from infra.components.service import ecs_service
+from infra.components.service import ecs_service, metrics_tags
 from infra.components.task import Task, TaskArgs
 from infra.foundation import Place, TaskFacts
 
@@ -31,6 +31,8 @@ class WorkerArgs:
     """Where it is more than `tasks`, the queue decides how many run."""
     queue_name: pulumi.Input[str] = ""
     """The queue that it takes jobs from; empty for a worker that cannot scale."""
+    metrics_port: int | None = None
+    """Where its tasks answer Prometheus; None: nowhere."""
     spot: Spot | None = None
     """On Fargate Spot, at about a third of the price: a job that is cut off is another worker's."""
     hooks: pulumi.ResourceHookBinding | None = None
@@ -51,6 +53,7 @@ class Worker(pulumi.ComponentResource):
     service: aws.ecs.Service
     service_name: pulumi.Output[str]
     service_arn: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
     alarms: list[Alarm]
 
     def __init__(self, name: str, args: WorkerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -76,6 +79,7 @@ class Worker(pulumi.ComponentResource):
             after=[*rules, *args.after],
             parent=self,
             hooks=args.hooks,
+            tags=metrics_tags(args.label, args.metrics_port),
         )
         if scaled:
             backlog = backlog_target(
@@ -92,6 +96,7 @@ class Worker(pulumi.ComponentResource):
                 ),
                 opts=child,
             )
+        self.security_group_id = group.id
         self.service, self.service_name, self.service_arn = service, service.name, service.id
         self.alarms = too_few_tasks(args.label, args.place.cluster, service.name, args.tasks)
         self.register_outputs({"serviceName": self.service_name})

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +16,20 @@ from infra.errors import SlipwayError
 from infra.local.docker_engine import apt_install, buildkit_client
 from infra.local.paths import ROOT, cache_dir, run_dir
 from infra.local.progress import console, run, step, together
+from infra.local.prometheus import ensure_prometheus
 
 RECIPES = ROOT / "docker" / "local"
 STAND_INS = {
     "python:3.11-slim": "python",
     "postgres:15-alpine": "postgres",
     "redis:7-alpine": "redis",
+    "prom/alertmanager:v0.28.1": "alertmanager",
+    "prom/prometheus:v3.16.0": "prometheus",
 }
-"""Image -> target of docker/local/Dockerfile. Debian 12 has these versions: Python 3.11, PostgreSQL 15, Redis 7.0."""
+"""Image -> target of docker/local/Dockerfile. Debian 12 has these versions: Python 3.11, PostgreSQL 15, Redis 7.0,
+Alertmanager 0.25; Prometheus 3 is built here."""
+BUILT: dict[str, Callable[[], Path]] = {"prometheus": ensure_prometheus}
+"""Target -> the program that it takes from this machine."""
 SUITE = "bookworm"
 BASE = f"slipway-debian:{SUITE}"
 """What all stand-ins stand on."""
@@ -163,6 +170,7 @@ def _debootstrap() -> None:
 def _build(reference: str) -> None:
     target = STAND_INS[reference]
     ca = os.environ.get("SSL_CERT_FILE") or str(HOST_CA)
+    program = BUILT[target]() if target in BUILT else None
     options = [
         "--file", str(RECIPES / "Dockerfile"), "--target", target, "--tag", reference,
         "--network", "host",  # packages are reached the way that this machine reaches them
@@ -174,9 +182,16 @@ def _build(reference: str) -> None:
         options += ["--build-arg", name] if name in os.environ else []
     if Path(ca).is_file():
         options += ["--secret", f"id=ca,src={ca}"]
-    with step(f"Building a stand-in for {reference} from Debian packages"):
+    with (
+        step(f"Building a stand-in for {reference} from Debian packages"),
+        tempfile.TemporaryDirectory(dir=_roomy()) as scratch,
+    ):
+        context = RECIPES
+        if program:
+            context = Path(scratch)
+            shutil.copy(program, context / target)
         run(
-            [str(buildkit_client() or "docker"), "build", *options, str(RECIPES)],
+            [str(buildkit_client() or "docker"), "build", *options, str(context)],
             f"The stand-in for {reference} does not build",
             log=run_dir() / "log" / f"stand-in-{target}.log",
             env=os.environ | {"DOCKER_BUILDKIT": "1"},

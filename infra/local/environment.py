@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra import contract
 from infra.app import App
 from infra.errors import SlipwayError
 from infra.local import engine
@@ -104,6 +105,8 @@ def _bases(app: App, settings: Settings) -> list[str]:
         found.append(f"postgres:{settings.database_version}-alpine")
     if "cache" in app.stores:
         found.append(f"redis:{settings.cache_version[0]}-alpine")
+    if settings.monitoring and app.metrics_port:
+        found += contract.MONITORING_IMAGES.values()
     return found
 
 

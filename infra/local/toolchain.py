@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -10,19 +9,16 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import SlipwayError
+from infra.local import go_tool
 from infra.local.paths import ROOT, cache_dir, run_dir
-from infra.local.progress import console, run, step
+from infra.local.progress import console, step
 
 VERSION = "3.245.0"
 """The version that uv.lock pins for the SDK; the newest that the Go module proxy serves."""
-MODULE = ROOT / "tools" / "pulumi"
-"""go.mod and go.sum of the engine's build."""
 LANGUAGE_HOST = "pulumi-language-python"
 DOWNLOAD_SECONDS = 300
 
@@ -48,7 +44,7 @@ def ensure_pulumi() -> Toolchain:
     if version:
         console.print(f"  The pulumi on PATH is {version}, older than {VERSION}: left as it is, not used here.")
     home = _home()
-    with _lock():
+    with go_tool.alone("pulumi"):
         if not _pulumi(home).exists():
             _get(home)
     return _toolchain(_pulumi(home), f"pulumi {VERSION} ({_origin(home)})")
@@ -128,22 +124,14 @@ def _download(home: Path) -> None:
 
 
 def _build(home: Path) -> None:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if not go:
-        raise SlipwayError(
-            f"No pulumi {VERSION} can be had: the official download fails and there is no Go to build it with.",
-            "Install pulumi from https://www.pulumi.com/docs/install/ or Go 1.25 from https://go.dev/dl/",
-        )
-    target = _pulumi(home)
-    target.parent.mkdir(parents=True)
     version = f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
-    run(
-        [go, "build", "-mod=readonly", "-ldflags", f"-s -w -X {version}", "-o", str(target),
-         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
-        "Building pulumi failed",
-        log=run_dir() / "log" / "pulumi-build.log",
-        cwd=MODULE,
-    )  # fmt: skip
+    go_tool.build(
+        "pulumi",
+        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        _pulumi(home),
+        options=["-ldflags", f"-s -w -X {version}"],
+        instead="Install pulumi from https://www.pulumi.com/docs/install/ or Go 1.25 from https://go.dev/dl/",
+    )
 
 
 def _toolchain(pulumi: Path, origin: str) -> Toolchain:
@@ -185,15 +173,3 @@ def _version(pulumi: Path) -> tuple[int, ...]:
 def _parse(text: str) -> tuple[int, ...]:
     match = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
     return tuple(map(int, match.groups())) if match else ()
-
-
-@contextmanager
-def _lock() -> Iterator[None]:
-    """Two clones must not build at once; the kernel releases the lock with the process."""
-    with (cache_dir() / "pulumi.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print("  Another clone is getting pulumi right now: waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

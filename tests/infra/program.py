@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import app, ground, processes
+from infra import app, ground, monitoring, processes
 from infra import environment as environments
 from infra import preview as previews
 from infra.release import gate
@@ -21,6 +21,8 @@ from tests.infra.recorder import Registered, of, record
 
 APP_FILE = Path("tests") / "infra" / "app.yaml"
 PREVIEWS = "previews' database"
+OF_THE_KIT = {"database", PREVIEWS, "prometheus", "alertmanager"}
+"""Containers that have no code of the app's in them."""
 STACKS = ["dev", "staging", "prod"]
 
 
@@ -45,8 +47,9 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
             patch.setattr(gate, "_before_changes", lambda *_, **__: None)
             patch.setattr(processes, "oldest_revisions_go", lambda *_, **__: None)
-            patch.setattr(previews, "verified_on_every_up", lambda *_, **__: None)
-            for module in (processes, environments, ground, previews):
+            for module in (previews, monitoring):
+                patch.setattr(module, "verified_on_every_up", lambda *_, **__: None)
+            for module in (processes, environments, ground, previews, monitoring):
                 patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
             runpy.run_path(str(ROOT / "infra" / "__main__.py"))
 

@@ -14,7 +14,7 @@ import yaml
 from infra import app, contract
 from infra.components import queue
 from infra.settings import ROOT
-from tests.infra.program import STACKS, containers
+from tests.infra.program import OF_THE_KIT, STACKS, containers
 
 APP = ROOT / "app"
 PYTHON = APP / ".venv" / "bin" / "python"
@@ -73,10 +73,10 @@ OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "GRACEFUL_TIMEOUT", "PORT", "PGSSLMODE",
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_variable_that_the_reference_app_is_given_is_one_that_it_reads(stack: str) -> None:
     reads = asked(READS)
-    for container in containers(stack, app.APP_FILE).values():
-        if container["name"] != "database":
+    for name, container in containers(stack, app.APP_FILE).items():
+        if name not in OF_THE_KIT:
             given = {pair["name"] for pair in [*container["environment"], *container["secrets"]]}
-            assert given - OF_THE_SERVER <= set(reads), container["name"]
+            assert given - OF_THE_SERVER <= set(reads), name
 
 
 @reference_app

@@ -139,7 +139,7 @@ def test_an_interface_endpoint_is_paid_in_each_zone() -> None:
 def test_container_insights_counts_the_cluster_and_each_service_that_runs() -> None:
     both, one = bill(of_stack("staging")), bill(graph(other()))
     assert "Container Insights metrics" not in bill(of_stack("dev"))
-    assert both["Container Insights metrics"].how_many == 10 + 2 * (13 + 8)
+    assert both["Container Insights metrics"].how_many == 10 + 3 * (13 + 8)
     assert one["Container Insights metrics"].how_many == 10 + 13 + 8
 
 

@@ -20,7 +20,7 @@ LAYERS = [
     {"graph"},
     {"local"},
     {"environment", "preview"},
-    {"deployers"},
+    {"deployers", "monitoring"},
     {"processes", "guests", "ground"},
     {"stores", "borrowed"},
     {"containers"},

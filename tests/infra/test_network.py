@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.components.endpoints import INTERFACE_ENDPOINTS
 from infra.components.network import Nat, Network, NetworkArgs, subnet_cidrs
 from tests.infra.recorder import Registered, of, record
 
@@ -57,7 +58,7 @@ ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
 
 def test_interface_endpoints_stand_in_every_private_subnet_and_let_the_network_in_alone() -> None:
-    found = network(nat="none", interface_endpoints=True)
+    found = network(nat="none", interface_endpoints=INTERFACE_ENDPOINTS)
     endpoints = [r.inputs for r in of(found, ENDPOINT) if r.inputs["vpcEndpointType"] == "Interface"]
     services = {given["serviceName"].removeprefix("com.amazonaws.eu-central-1.") for given in endpoints}
     assert services == {"ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"}

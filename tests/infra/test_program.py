@@ -11,14 +11,15 @@ import pytest
 from pulumi.runtime import rpc
 
 from infra.settings import Settings
-from tests.infra.program import PREVIEWS, STACKS, containers, plain, program, programmed
+from tests.infra.program import OF_THE_KIT, PREVIEWS, STACKS, containers, plain, program, programmed
 from tests.infra.recorder import Registered, of
 
 ALARMS = {
     "load-balancer-errors", "web-errors", "web-latency", "web-unhealthy", "web-tasks", "worker-tasks",
     "database-cpu", "database-storage", "database-connections",
-    "queue-age", "dead-letters", "cleanup-not-started",
+    "queue-age", "dead-letters", "cleanup-not-started", "prometheus-tasks",
 }  # fmt: skip
+OF_INSIGHTS = {"web-tasks", "worker-tasks", "prometheus-tasks"}
 CACHE_ALARMS = {"memory", "evictions", "engine-cpu", "freeable"}
 """Of each node."""
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -47,6 +48,8 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
         ("release", "database", 5433),
         ("release", "cache", 6379),
     }
+    if Settings.from_files(stack).monitoring:
+        between |= {("prometheus", "web", 9102), ("prometheus", "worker", 9102)}
     if Settings.from_files(stack).previews:
         between |= {("lb", "previews", 8000), ("previews", "database", 5433)}
     doors = {80, 443} if Settings.from_files(stack).domain else {80}
@@ -81,7 +84,13 @@ ROLES = {
     "flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 }
 ROLES_OF_PREVIEWS = {"previews-execution": START_WITH_SECRETS, "previews-db-execution": START_WITH_SECRETS}
-ANY_RESOURCE = {"ecr:GetAuthorizationToken"}  # AWS allows no resource on it
+FIND_TASKS = {"ecs:ListServices", "ecs:ListTasks", "ecs:DescribeServices", "ecs:DescribeTasks"}
+ROLES_OF_MONITORING = {
+    "prometheus-execution": START,
+    "prometheus-task": FIND_TASKS
+    | {"ecs:DescribeClusters", "ec2:DescribeNetworkInterfaces", "sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
+}
+ANY_RESOURCE = {"ecr:GetAuthorizationToken", "ec2:DescribeNetworkInterfaces"}  # AWS allows no resource on them
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -93,10 +102,13 @@ def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             found.setdefault(role, set()).update(actions)
             if statement["Resource"] == "*":
-                assert set(actions) <= ANY_RESOURCE
+                in_cluster = set(statement.get("Condition", {}).get("ArnEquals", {})) == {"ecs:cluster"}
+                assert set(actions) <= (FIND_TASKS if in_cluster else ANY_RESOURCE)
             if "iam:PassRole" in actions:
                 assert statement["Condition"]["StringEquals"]["iam:PassedToService"] == "ecs-tasks.amazonaws.com"
-    assert found == ROLES | (ROLES_OF_PREVIEWS if Settings.from_files(stack).previews else {})
+    settings = Settings.from_files(stack)
+    previews = ROLES_OF_PREVIEWS if settings.previews else {}
+    assert found == ROLES | previews | (ROLES_OF_MONITORING if settings.monitoring else {})
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -158,7 +170,8 @@ def test_everything_that_can_go_wrong_has_its_alarm(stack: str) -> None:
     names = {alarm.name.split("-", 2)[-1] for alarm in alarms}
     of_a_node = CACHE_ALARMS | ({"credits"} if settings.cache_class.startswith("cache.t") else set())
     nodes = {f"cache-{number}-{name}" for number in range(1, settings.cache_nodes + 1) for name in of_a_node}
-    assert names == nodes | (ALARMS if settings.container_insights else ALARMS - {"web-tasks", "worker-tasks"})
+    assert settings.monitoring == settings.container_insights  # in these stack files
+    assert names == nodes | (ALARMS if settings.container_insights else ALARMS - OF_INSIGHTS)
     watched = {alarm.inputs["dimensions"].get("CacheClusterId") for alarm in alarms if "dimensions" in alarm.inputs}
     assert len(watched - {None}) == settings.cache_nodes
     for alarm in alarms:
@@ -185,6 +198,8 @@ def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but
             assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"}
         elif name == PREVIEWS:
             assert owners == set(secrets) == {"PGUSER", "PGPASSWORD"}
+        elif name in OF_THE_KIT:
+            assert secrets == {}
         else:
             assert owners == set()
             assert set(secrets) == {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
@@ -226,8 +241,9 @@ def test_whatever_runs_the_apps_code_waits_for_the_release_step(stack: str) -> N
     assert migrated.inputs["input"] == f"arn:aws:mock:::{release.name}"  # another definition is another migration
     assert f"TaskDefinition {release.name}" in migrated.depends_on
     running = [*of(program(stack), "aws:ecs/service:Service"), *of(program(stack), "aws:scheduler/schedule:Schedule")]
-    assert len(running) == 3
-    for resource in running:
+    of_the_app = [resource for resource in running if not resource.name.endswith("-prometheus")]
+    assert len(of_the_app) == 3
+    for resource in of_the_app:
         assert f"Stash {migrated.name}" in resource.depends_on, resource.name
 
 
@@ -334,11 +350,12 @@ def test_another_major_version_of_postgres_is_let_through_for_once_by_its_settin
 def test_an_image_that_is_given_by_its_digest_is_deployed_and_not_built() -> None:
     digest = "sha256:" + "ab" * 32
     found = programmed("staging", Settings.from_files("staging").model_copy(update={"image_digest": digest}))
-    assert [image.name for image in of(found, "docker-build:index:Image")] == ["slipway-staging-database"]
+    built = {image.name.removeprefix("slipway-staging-") for image in of(found, "docker-build:index:Image")}
+    assert built == {"database", "prometheus", "alertmanager"}
     for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
         images = {each["name"]: each["image"] for each in json.loads(plain(definition.inputs["containerDefinitions"]))}
-        images.pop("database", None)  # the kit's own
-        assert all(image.endswith(f"@{digest}") for image in images.values()), definition.name
+        of_the_app = {name: image for name, image in images.items() if name not in OF_THE_KIT}
+        assert all(image.endswith(f"@{digest}") for image in of_the_app.values()), definition.name
 
 
 def test_a_stack_has_the_pipelines_roles_that_its_settings_name() -> None:

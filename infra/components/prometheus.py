@@ -1,0 +1,141 @@
+"""Prometheus and Alertmanager: what reads the metrics of every task, and tells people when they are bad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import contract
+from infra.components.alarm import too_few_tasks
+from infra.components.alarms import metric_alarm
+from infra.components.roles import Statement
+from infra.components.security_group import allow, reaching_group
+from infra.components.service import ecs_service
+from infra.components.task import Container, Task, TaskArgs
+from infra.foundation import ClusterFacts, Foundation, Place, TaskFacts
+
+CPU, MEMORY = 256, 1024
+"""CPU units and MiB: about 2 KiB a series in memory, and a stack of ten tasks has 5,000 of them."""
+PORT = 9090
+DISK_MB = 14_000
+"""What its data may take of a Fargate task's 20 GiB, of which the images take one."""
+
+
+@dataclass(frozen=True)
+class PrometheusArgs:
+    """Inputs of `Prometheus`."""
+
+    stack: str
+    """Whose alerts are told: `<project>-<stack>`; previews are watched, and wake nobody."""
+    foundation: Foundation
+    image: pulumi.Input[str]
+    alertmanager_image: pulumi.Input[str]
+    targets: Mapping[str, pulumi.Input[str]]
+    """What answers it -> the security group of its tasks."""
+    port: int
+    """Where those answer."""
+    topic_arn: pulumi.Input[str]
+    """Who is told of alerts: an SNS topic, encrypted with the foundation's key."""
+    retention_days: int = 15
+    architecture: str = "X86_64"
+    log_retention_days: int = 30
+
+
+class Prometheus(pulumi.ComponentResource):
+    """One task with both, which finds every task of the cluster by ECS's own discovery, previews included.
+
+    Provisions: task definition with its log group and roles, security group (in: nothing; out: the tasks' metrics port,
+    and HTTPS to AWS), service of one task at a time, and an alarm for when it does not run. Its data is on the task's
+    own disk and goes with the task. Costs 10.63 USD a month (us-east-1, x86).
+    """
+
+    task: TaskFacts
+    service: aws.ecs.Service
+    security_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:monitoring:Prometheus", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        foundation = args.foundation
+        self.task = Task(name, self._task(args), opts=child).facts
+        group, rules = reaching_group(name, "Prometheus", vpc_id=foundation.network.vpc_id, stores=(), parent=self)
+        for label, target in args.targets.items():
+            why = f"Prometheus reads the metrics of {label}"
+            rules += allow(f"{name}-to-{label}", source=group.id, target=target, port=args.port, why=why, parent=self)
+        self.security_group_id = group.id
+        self.service = ecs_service(
+            name,
+            place=Place(foundation.network, foundation.cluster),
+            task=self.task,
+            security_group_id=group.id,
+            tasks=1,
+            scaled=False,
+            one_at_a_time=True,  # two would tell of each alert twice
+            after=rules,
+            parent=self,
+        )
+        for alarm in too_few_tasks("prometheus", foundation.cluster, self.service.name, 1):
+            metric_alarm(f"{name}-tasks", alarm, actions=[args.topic_arn], opts=child)
+        self.register_outputs({"serviceName": self.service.name})
+
+    def _task(self, args: PrometheusArgs) -> TaskArgs:
+        region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
+        alertmanager = Container(
+            name="alertmanager",
+            image=args.alertmanager_image,
+            environment={"TOPIC_ARN": args.topic_arn, "AWS_REGION": region},
+        )
+        prometheus = Container(
+            name="prometheus",
+            image=args.image,
+            environment={
+                "AWS_REGION": region,
+                "CLUSTER_ARN": args.foundation.cluster.arn,
+                "STACK": args.stack,
+                "RETENTION": f"{args.retention_days}d",
+                "RETENTION_SIZE": f"{DISK_MB}MB",
+            },
+            health_check=contract.health_check(PORT, "/-/ready"),
+            beside=alertmanager.name,
+        )
+        return TaskArgs(
+            [prometheus, alertmanager],
+            registry_arn=args.foundation.registry.arn,
+            key_arn=args.foundation.key_arn,
+            statements=[*_finds_tasks(args.foundation.cluster), *_tells(args)],
+            cpu=CPU,
+            memory=MEMORY,
+            architecture=args.architecture,
+            log_retention_days=args.log_retention_days,
+        )
+
+
+def _finds_tasks(cluster: ClusterFacts) -> list[Statement]:
+    """What its discovery asks. ECS takes no resource for lists, but the cluster as a condition."""
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster.arn}}
+    return [
+        {"Effect": "Allow", "Action": "ecs:DescribeClusters", "Resource": cluster.arn},
+        {
+            "Effect": "Allow",
+            "Action": ["ecs:ListServices", "ecs:ListTasks", "ecs:DescribeServices", "ecs:DescribeTasks"],
+            "Resource": "*",
+            "Condition": in_cluster,
+        },
+        # EC2 knows no narrower resource for descriptions.
+        {"Effect": "Allow", "Action": "ec2:DescribeNetworkInterfaces", "Resource": "*"},
+    ]
+
+
+def _tells(args: PrometheusArgs) -> list[Statement]:
+    return [
+        {"Effect": "Allow", "Action": "sns:Publish", "Resource": args.topic_arn},
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": args.foundation.key_arn,
+            "Condition": {"StringLike": {"kms:ViaService": "sns.*.amazonaws.com"}},
+        },
+    ]

@@ -1,0 +1,47 @@
+"""Programs that are built here from their Go modules, where they cannot be had ready made."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.errors import SlipwayError
+from infra.local.paths import ROOT, cache_dir, run_dir
+from infra.local.progress import console, run
+
+TOOLS = ROOT / "tools"
+"""A folder for each, with the go.mod and go.sum of its build."""
+
+
+def build(name: str, package: str, target: Path, *, options: Sequence[str], instead: str, static: bool = False) -> None:
+    """Build `package`, as tools/`name` pins it, into `target`; `instead` is what a person does who has no Go.
+
+    `static`: without the system's C library, for an image that may have another.
+    """
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if not go:
+        raise SlipwayError(f"{name} cannot be had ready made, and there is no Go to build it with.", instead)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run(
+        [go, "build", "-mod=readonly", *options, "-o", str(target), package],
+        f"Building {name} failed",
+        log=run_dir() / "log" / f"{name}-build.log",
+        cwd=TOOLS / name,
+        env=os.environ | ({"CGO_ENABLED": "0"} if static else {}),
+    )
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Two clones must not build at once; the kernel releases the lock with the process."""
+    with (cache_dir() / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"  Another process is getting {name} right now: waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,59 @@
+"""What watches an environment, where it is asked for: Prometheus, Alertmanager."""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra import contract
+from infra.app import App
+from infra.components.image import Image, ImageArgs
+from infra.components.prometheus import Prometheus, PrometheusArgs
+from infra.foundation import Foundation
+from infra.processes import Processes
+from infra.release.image_tag import before_the_image_is_pushed
+from infra.release.program import verified_on_every_up
+from infra.settings import Settings
+
+
+def monitoring(
+    name: str,
+    app: App,
+    settings: Settings,
+    *,
+    foundation: Foundation,
+    processes: Processes,
+    topic_arn: pulumi.Input[str],
+) -> Prometheus | None:
+    """Watches the environment `name` and the previews on it, and tells the topic; None where nobody wants it."""
+    if not settings.monitoring or not app.metrics_port:
+        return None
+    built = {}
+    for folder, base in contract.MONITORING_IMAGES.items():
+        hooks = before_the_image_is_pushed(f"{name}-{folder}")
+        args = ImageArgs.of_the_kit(folder, base, settings, registry=foundation.registry, hooks=hooks)
+        built[folder] = Image(f"{name}-{folder}", args).reference
+    targets = processes.measured
+    if foundation.previews:
+        targets["previews"] = foundation.previews.security_group_id
+    prometheus = Prometheus(
+        f"{name}-prometheus",
+        PrometheusArgs(
+            stack=name,
+            foundation=foundation,
+            image=built["prometheus"],
+            alertmanager_image=built["alertmanager"],
+            targets=targets,
+            port=app.metrics_port,
+            topic_arn=topic_arn,
+            retention_days=settings.metrics_retention_days,
+            architecture=settings.architecture,
+            log_retention_days=settings.log_retention_days,
+        ),
+    )
+    verified_on_every_up(
+        prometheus.service,
+        cluster_arn=foundation.cluster.arn,
+        name=prometheus.service.name,
+        task_definition_arn=prometheus.task.arn,
+    )
+    return prometheus
