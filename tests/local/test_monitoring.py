@@ -1,0 +1,189 @@
+"""Monitoring on a whole environment: what Prometheus finds and reads, and who is told when something is wrong.
+
+One environment serves all tests of this file, in their order. Each prints its figures (pytest -rP).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.infra.test_rules import ALERTS, RULES
+from tests.local.clone import ROOT, Clone, cloned, docker_lines
+from tests.local.conftest import until
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed"),
+]
+ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
+ALERT_SECONDS = 300
+
+
+class Watched:
+    """An environment with monitoring, and what its Prometheus says."""
+
+    def __init__(self, clone: Clone) -> None:
+        self.clone = clone
+        self.cluster = clone.aws("ecs").list_clusters()["clusterArns"][0]
+        self.topic = next(t["TopicArn"] for t in clone.aws("sns").list_topics()["Topics"])
+
+    def tasks(self, service: str) -> list[Any]:
+        ecs = self.clone.aws("ecs")
+        arns = ecs.list_tasks(cluster=self.cluster, serviceName=service, desiredStatus="RUNNING")["taskArns"]
+        return list(ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"]) if arns else []
+
+    def services(self) -> dict[str, str]:
+        """Process -> its service."""
+        arns = self.clone.aws("ecs").list_services(cluster=self.cluster)["serviceArns"]
+        names = [arn.rsplit("/", 1)[-1] for arn in arns]
+        return {name.split("-")[2]: name for name in names if name.startswith("slipway-local-")}
+
+    def api(self, path: str, **query: str) -> Any:
+        """Of Prometheus, at the address of its task."""
+        (task,) = self.tasks(self.services()["prometheus"])
+        found = {d["name"]: d["value"] for a in task["attachments"] for d in a["details"]}
+        url = f"http://{found['privateIPv4Address']}:9090/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            told = json.load(answer)
+        assert told["status"] == "success", told
+        return told["data"]
+
+    def query(self, expression: str) -> list[Any]:
+        return list(self.api("query", query=expression)["result"])
+
+    def firing(self) -> set[str]:
+        return {a["labels"]["alertname"] for a in self.api("alerts")["alerts"] if a["state"] == "firing"}
+
+    @contextmanager
+    def load(self) -> Iterator[None]:
+        """Five requests a second of somebody who reads the same list, and an export now and then."""
+        url, ended = self.clone.status()["url"], threading.Event()
+
+        def ask() -> None:
+            while not ended.wait(0.2):
+                self.clone.get("/api/v1/users/", url)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            asking.join()
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with cloned(tmp_path_factory.mktemp("monitoring") / "repository") as clone:
+        stack = clone.root / "stacks" / "Pulumi.local.yaml"
+        stack.write_text(stack.read_text().replace("monitoring: false", "monitoring: true"))
+        clone.slipway("up")
+        yield Watched(clone)
+
+
+@pytest.fixture(scope="module")
+def told(watched: Watched) -> Iterator[Any]:
+    """What the topic tells a subscriber of the test's: subjects and messages."""
+    sqs, sns = watched.clone.aws("sqs"), watched.clone.aws("sns")
+    queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+    (arn,) = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"].values()
+    subscription = sns.subscribe(TopicArn=watched.topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    heard: dict[str, str] = {}
+
+    def listen() -> dict[str, str]:
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            body = json.loads(message["Body"])
+            heard[body["Subject"]] = body["Message"]
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return heard
+
+    yield listen
+    sns.unsubscribe(SubscriptionArn=subscription)
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def test_every_task_that_answers_is_found_and_called_by_its_name(watched: Watched) -> None:
+    started = time.monotonic()
+    up = until(lambda: len(found := watched.query('up{job="ecs"} == 1')) == 3 and found, 120)
+    print(f"found after {time.monotonic() - started:.0f} s")  # noqa: T201
+    assert sorted(each["metric"]["process"] for each in up) == ["web", "web", "worker"]
+    assert {each["metric"]["stack"] for each in up} == {"slipway-local"}
+    running = {
+        task["taskArn"].rsplit("/", 1)[-1] for p in ("web", "worker") for task in watched.tasks(watched.services()[p])
+    }
+    assert {each["metric"]["instance"] for each in up} == running
+    assert {each["metric"]["process"]: each["value"][1] for each in watched.query('up{job!="ecs"}')} == {
+        "prometheus": "1",
+        "alertmanager": "1",
+    }
+
+
+def test_the_metrics_are_nowhere_that_the_load_balancer_reaches(watched: Watched) -> None:
+    assert watched.clone.get("/metrics")[0] == 404
+
+
+def test_whatever_the_rules_ask_for_is_there(watched: Watched) -> None:
+    """Under load, each metric of each rule has values of this environment; and Prometheus evaluates every rule."""
+    url = watched.clone.status()["url"]
+    assert watched.clone.request("POST", "/api/v1/users/", json.dumps(ADA), url)[0] == 201
+    metrics = {name for rule in RULES for name in re.findall(r"([a-z_]+)\{", rule["expr"])}
+    made_when_wrong = {"jobs_total", "prometheus_notifications_errors_total", "alertmanager_notifications_failed_total"}
+    with watched.load():
+        for name in sorted(metrics - made_when_wrong):
+            until(lambda name=name: watched.query(name), 90)
+        until(lambda: watched.query("stack:http_errors:ratio_rate5m or stack:http_slow:ratio_rate5m"), 90)
+    rules = [rule for group in watched.api("rules")["groups"] for rule in group["rules"]]
+    assert {(rule["name"], rule["health"], rule.get("lastError", "")) for rule in rules} == {
+        (rule.get("alert") or rule["record"], "ok", "") for rule in RULES
+    }
+    series = watched.query("prometheus_tsdb_head_series")[0]["value"][1]
+    memory = int(watched.query('process_resident_memory_bytes{process="prometheus"}')[0]["value"][1])
+    print(f"{len(metrics)} metrics in {len(RULES)} rules; {series} series; Prometheus has {memory / 2**20:.0f} MiB")  # noqa: T201
+
+
+def test_what_goes_wrong_is_told_alone_and_again_when_it_is_over(watched: Watched, told: Any) -> None:
+    """Two faults at once: the cache is stopped, and so is the worker."""
+    until(lambda: watched.firing() == set(), ALERT_SECONDS)
+    expected = {"CacheIsAway", "ProcessIsGone"}
+    ecs, worker = watched.clone.aws("ecs"), watched.services()["worker"]
+    cache = docker_lines("ps", "--quiet", *watched.clone.store("elasticache"))
+    docker_lines("stop", *cache)
+    ecs.update_service(cluster=watched.cluster, service=worker, desiredCount=0)
+    began = time.monotonic()
+    with watched.load():
+        until(lambda: {f"ALERT: {name}" for name in expected} <= set(told()), ALERT_SECONDS)
+        print(f"told after {time.monotonic() - began:.0f} s")  # noqa: T201
+        assert watched.firing() == expected
+        docker_lines("start", *cache)
+        ecs.update_service(cluster=watched.cluster, service=worker, desiredCount=1)
+        began = time.monotonic()
+        until(lambda: {f"over: {name}" for name in expected} <= set(told()), ALERT_SECONDS)
+        print(f"told that it is over after {time.monotonic() - began:.0f} s")  # noqa: T201
+    messages = told()
+    assert "the cache does not answer" in messages["ALERT: CacheIsAway"]
+    assert ALERTS["CacheIsAway"]["annotations"]["runbook"] in messages["ALERT: CacheIsAway"]
+    assert watched.firing() == set()
+
+
+def test_previews_are_watched_and_wake_nobody(watched: Watched) -> None:
+    made = json.loads(_preview(watched.clone, "create", "pr-7", "--base", "local", "--json"))
+    found = until(lambda: watched.query(f'up{{stack="slipway-{made["stack"]}"}} == 1'), 120)
+    assert [(each["metric"]["process"], each["metric"].get("alerts")) for each in found] == [("web", None)]
+    _preview(watched.clone, "destroy", "pr-7", "--yes", "--json")
+
+
+def _preview(clone: Clone, *arguments: str) -> str:
+    process = clone.start("preview", *arguments)
+    out, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    return out
