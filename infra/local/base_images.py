@@ -28,6 +28,8 @@ STAND_INS = {
 }
 """Image -> target of docker/local/Dockerfile. Debian 12 has these versions: Python 3.11, PostgreSQL 15, Redis 7.0,
 Alertmanager 0.25; Prometheus 3 is built here."""
+OFTEN = [image for image in STAND_INS if not image.startswith("prom/")]
+"""What any environment needs."""
 BUILT: dict[str, Callable[[], Path]] = {"prometheus": ensure_prometheus}
 """Target -> the program that it takes from this machine."""
 SUITE = "bookworm"
