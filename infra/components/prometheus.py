@@ -49,7 +49,7 @@ class Prometheus(pulumi.ComponentResource):
 
     Provisions: task definition with its log group and roles, security group (in: nothing; out: the tasks' metrics port,
     and HTTPS to AWS), service of one task at a time, and an alarm for when it does not run. Its data is on the task's
-    own disk and goes with the task. Costs 10.63 USD a month (us-east-1, x86).
+    own disk and goes with the task. Costs 10.63 USD a month (us-east-1, x86), and what Container Insights takes.
     """
 
     task: TaskFacts
