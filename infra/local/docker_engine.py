@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -76,18 +77,22 @@ def stop_docker_if_ours() -> bool:
     Returns whether it was stopped.
     """
     pid = _our_pid()
-    if pid is None or not _let_go():
+    if pid is None:
         return False
-    if answers() and _ask("ps", "--quiet"):
-        console.print("  The Docker engine goes on: it runs containers that are not this environment's.")
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-    _pid_file().unlink(missing_ok=True)
+    with _last_user() as last:  # until it has ended: who wants an engine meanwhile waits, and starts another
+        if not last:
+            console.print("  The Docker engine goes on: another command uses it.")
+            return False
+        if answers() and _ask("ps", "--quiet"):
+            console.print("  The Docker engine goes on: it runs containers that are not this environment's.")
+            return False
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        _pid_file().unlink(missing_ok=True)
     return True
 
 
@@ -103,17 +108,18 @@ def _use() -> None:
         _users.append(share)
 
 
-def _let_go() -> bool:
-    """Give the share back; whether it was the last one."""
+@contextlib.contextmanager
+def _last_user() -> Iterator[bool]:
+    """Give the share back; whether it was the last one. If so nobody else gets one before the end."""
     while _users:
         _users.pop().close()
     with (cache_dir() / "dockerd.users").open("w") as share:
         try:
             fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            console.print("  The Docker engine goes on: another command uses it.")
-            return False
-    return True
+            yield False
+        else:
+            yield True
 
 
 def _pid_file() -> Path:
