@@ -9,7 +9,7 @@ help: ## Show this list
 .venv/ready: pyproject.toml uv.lock $(wildcard app/pyproject.toml app/uv.lock) tools/setup
 	@tools/setup
 
-.PHONY: setup schema up down status logs doctor test check format dev clean
+.PHONY: setup schema dashboards up down status logs doctor test check format dev clean
 setup: .venv/ready ## Install the packages, and nothing else
 
 up: .venv/ready ## Set up everything and deploy the stack `local` on this machine
@@ -36,6 +36,9 @@ check: .venv/ready ## Lint, formatting and types only
 schema: .venv/ready ## Write what editors know of stacks/app.yaml
 	@.venv/bin/python -c 'import json; from infra.app import App; print(json.dumps(App.json_schema(), indent=2))' \
 		> stacks/app.schema.json
+
+dashboards: .venv/ready ## Write docker/grafana/dashboards from dashboards.py beside it
+	@.venv/bin/python docker/grafana/dashboards.py
 
 format: .venv/ready ## Format the code and sort its imports
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -83,6 +83,31 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
+def dashboards(
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How far back.")] = 60,
+    file: Annotated[Path | None, typer.Option("--out", help="The page; else .slipway/dashboards.html.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the dashboards of the stack `local` with what its Prometheus has, as one page for a browser."""
+    from infra.local.dashboards import draw, prometheus_url
+    from infra.local.paths import project, run_dir
+    from infra.local.session import STACK, open_session
+
+    prometheus = prometheus_url(open_session())
+    page = draw(prometheus, f"{project()}-{STACK}", minutes)
+    target = file or run_dir() / "dashboards.html"
+    target.write_text(page.html, encoding="utf-8")
+    told = {"page": str(target), "prometheus": prometheus, "queries": page.queries}
+    if as_json:
+        sys.stdout.write(json.dumps({**told, "empty": page.empty, "failed": page.failed}, indent=2) + "\n")
+        return
+    out.print(f"{target}: {page.queries} queries to {prometheus}", markup=False)
+    for label, titles in (("no data", page.empty), ("failed", page.failed)):
+        for title in titles:
+            out.print(f"  {label}: {title}", markup=False)
+
+
+@app.command()
 def plan(
     stack: Annotated[str, typer.Argument(help="A stack file's name: dev, staging, prod, local.")],
     offline: Annotated[bool, typer.Option("--offline", help="With the local provider: no account is needed.")] = False,

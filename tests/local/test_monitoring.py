@@ -5,6 +5,7 @@ One environment serves all tests of this file, in their order. Each prints its f
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import threading
@@ -13,10 +14,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 
+from infra.local.dashboards import FOLDER
 from tests.infra.test_rules import ALERTS, RULES
 from tests.local.clone import ROOT, Clone, cloned, docker_lines
 from tests.local.conftest import until
@@ -175,15 +179,35 @@ def test_what_goes_wrong_is_told_alone_and_again_when_it_is_over(watched: Watche
     assert watched.firing() == set()
 
 
+def test_every_panel_of_every_dashboard_has_live_data(watched: Watched, tmp_path: Path) -> None:
+    host = urllib.parse.urlsplit(watched.clone.status()["url"])
+    form = {"username": ADA["email"], "password": ADA["password"]}
+    there = {"base_url": f"http://127.0.0.1:{host.port}", "headers": {"host": host.netloc}}
+    with watched.load(), httpx.Client(**there, timeout=20) as api:
+        token = api.post("/api/v1/auth/token", data=form).json()["access_token"]
+        assert api.post("/api/v1/items/exports", headers={"authorization": f"Bearer {token}"}).status_code == 202
+        until(lambda: watched.query('rate(jobs_total{outcome="done"}[1m]) > 0'), 120)
+        page = tmp_path / "dashboards.html"
+        told = json.loads(_said(watched.clone, "dashboards", "--minutes", "5", "--out", str(page), "--json"))
+    assert told["failed"] == []
+    assert set(told["empty"]) <= {"What is watched: Previews", "What is watched: Requests to previews"}
+    drawn = page.read_text()
+    titles = [panel["title"] for file in FOLDER.glob("*.json") for panel in json.loads(file.read_text())["panels"]]
+    assert [title for title in titles if f"<h3>{html.escape(title)}</h3>" not in drawn] == []
+    print(f"{told['queries']} queries of {len(titles)} panels")  # noqa: T201
+
+
 def test_previews_are_watched_and_wake_nobody(watched: Watched) -> None:
-    made = json.loads(_preview(watched.clone, "create", "pr-7", "--base", "local", "--json"))
+    made = json.loads(_said(watched.clone, "preview", "create", "pr-7", "--base", "local", "--json"))
     found = until(lambda: watched.query(f'up{{stack="slipway-{made["stack"]}"}} == 1'), 120)
     assert [(each["metric"]["process"], each["metric"].get("alerts")) for each in found] == [("web", None)]
-    _preview(watched.clone, "destroy", "pr-7", "--yes", "--json")
+    told = json.loads(_said(watched.clone, "dashboards", "--minutes", "1", "--json"))
+    assert (told["failed"], "What is watched: Previews" in told["empty"]) == ([], False)
+    _said(watched.clone, "preview", "destroy", "pr-7", "--yes", "--json")
 
 
-def _preview(clone: Clone, *arguments: str) -> str:
-    process = clone.start("preview", *arguments)
+def _said(clone: Clone, *arguments: str) -> str:
+    process = clone.start(*arguments)
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     return out
