@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from app.core import logging
@@ -30,6 +31,11 @@ def start_tracing(settings: Settings) -> None:
     global _provider
     if settings.otel_exporter_otlp_endpoint is None or _provider is not None:
         return
+    if not find_spec("opentelemetry.sdk"):
+        raise SystemExit(
+            "The app cannot start: OTEL_EXPORTER_OTLP_ENDPOINT is set, and OpenTelemetry is not installed: that is the "
+            "extra `tracing` of the app's pyproject.toml"
+        )
     from opentelemetry import trace
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.instrumentation.redis import RedisInstrumentor

@@ -223,6 +223,18 @@ def test_without_an_endpoint_nothing_is_imported_that_traces(tmp_path: Path, dsn
     assert "[]" in done.stdout.splitlines()
 
 
+def test_an_endpoint_without_what_traces_is_told_in_one_line(tmp_path: Path) -> None:
+    program = (
+        "import importlib.util; found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name == 'opentelemetry.sdk' else found(name)\n"
+        "import app.main"
+    )
+    variables = environment(DATABASE_URL=f"sqlite:///{tmp_path}/a.db", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"The app cannot start: .* the extra `tracing` .*\n", done.stderr)
+
+
 def test_a_collector_that_is_away_costs_no_request(tmp_path: Path) -> None:
     web = Gunicorn(tmp_path, 1, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_BSP_SCHEDULE_DELAY="100")
     try:
