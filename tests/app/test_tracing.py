@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import subprocess
@@ -50,6 +51,8 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.envelopes: list[str] = []
+        """What Sentry's SDK sends."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,6 +60,9 @@ class Collector:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.path == "/v1/traces":
                     outer.take(ExportTraceServiceRequest.FromString(body))
+                elif self.path == "/api/1/envelope/":
+                    packed = self.headers["content-encoding"] == "gzip"
+                    outer.envelopes.append((gzip.decompress(body) if packed else body).decode())
                 self.send_response(200)
                 self.end_headers()
 
@@ -221,6 +227,27 @@ def test_without_an_endpoint_nothing_is_imported_that_traces(tmp_path: Path, dsn
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "[]" in done.stdout.splitlines()
+
+
+def test_sentry_is_told_our_traces_id_and_makes_no_traces_of_its_own(collector: Collector, tmp_path: Path) -> None:
+    program = (
+        "import app.main\n"
+        "from fastapi.testclient import TestClient\n"
+        "@app.main.app.get('/wrong')\n"
+        "async def wrong() -> None: raise ZeroDivisionError\n"
+        "trace = {'traceparent': '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'}\n"
+        "with TestClient(app.main.app) as client: assert client.get('/wrong', headers=trace).status_code == 500\n"
+    )
+    dsn = f"http://key@{collector.url.removeprefix('http://')}/1"
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "SENTRY_DSN": dsn, "LOG_LEVEL": "error"}
+    variables = environment(DATABASE_URL=f"sqlite:///{tmp_path}/a.db", **given)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (request,) = (span for span in collector.spans if span.name == "GET /wrong")
+    told = [json.loads(line) for envelope in collector.envelopes for line in envelope.splitlines()]
+    errors = [each["contexts"]["trace"] for each in told if "exception" in each]
+    assert [(error["trace_id"], error["span_id"]) for error in errors] == [(request.trace, request.id)]
+    assert not [each for each in told if each.get("type") in ("transaction", "span")]
 
 
 def test_an_endpoint_without_what_traces_is_told_in_one_line(tmp_path: Path) -> None:
