@@ -186,11 +186,16 @@ def logs(
     grep: Annotated[str, typer.Option(help="Only lines that this regular expression is found in.")] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    base: Annotated[str, typer.Option(help="What a preview stands on, where that is this machine: local.")] = "",
+    base: Annotated[str, typer.Option(help="The environment, for a preview by its branch's name or on `local`.")] = "",
 ) -> None:
     """Show what all processes of a stack write, the newest last; one JSON object a line when piped."""
     from infra.pipeline import logs as reader
 
+    if base:
+        from infra.local.paths import project
+        from infra.previews.names import stack_of
+
+        stack = stack_of(stack, project())
     wanted = reader.Wanted(tuple(process or ()), since, grep, lines, follow)
     reader.show(stack, wanted, base=base)
 

@@ -39,12 +39,14 @@ def open_stack(name: str, profile: str = "") -> Stack:
         raise SlipwayError(f"There is no stack {name}.", "pulumi stack ls") from None
     if "services" not in outputs:
         raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
-    config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
+    guest = outputs.get("preview")
+    cluster = guest["cluster"] if guest else outputs["foundation"]["cluster"]["arn"]
+    # A preview's own file lies where its commands keep it; its account and region are its environment's.
+    owner = guest["base"] if guest else name
+    config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", owner))
     given = {key[4:]: entry.get("value") for key, entry in config.items() if key.startswith("aws:")}
     if profile:
         given["profile"] = profile
-    guest = outputs.get("preview")
-    cluster = guest["cluster"] if guest else outputs["foundation"]["cluster"]["arn"]
     return Stack(name, configured(given).of(cluster), cluster, outputs["services"], outputs)
 
 

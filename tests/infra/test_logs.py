@@ -13,6 +13,7 @@ import pty
 import re
 import socket
 import struct
+import sys
 import termios
 import threading
 import time
@@ -233,6 +234,15 @@ def test_the_command_reads_the_stack_and_ends_quietly_at_ctrl_c(
     assert [json.loads(line)["line"] for line in told.stdout.splitlines()] == ["three"]
 
 
+def test_who_reads_no_more_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(command, "_show", lambda *_: Printer(out, ["web"]).show([event("line")]))
+        command.show("prod", command.Wanted())
+
+
 def test_a_stack_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: str) -> str:
         raise SlipwayError("`pulumi stack output` failed:\nerror: no stack named 'prdo' found")
@@ -240,3 +250,27 @@ def test_a_stack_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(stack, "pulumi", refuse)
     with pytest.raises(SlipwayError, match="There is no stack prdo"):
         stack.open_stack("prdo")
+
+
+def test_a_machine_without_pulumi_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SlipwayError, match="There is no `pulumi` here"):
+        stack.open_stack("prod")
+
+
+def test_a_preview_is_read_in_the_account_and_region_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = "arn:aws:ecs:eu-north-1:111122223333:cluster/shop"
+    preview = {"services": {"web": "w"}, "logGroups": {"web": "g"}, "preview": {"base": "dev", "cluster": cluster}}
+
+    def answer(*words: str) -> str:
+        if words[0] == "stack":
+            return json.dumps(preview)
+        assert words[-1] == "dev"
+        keys = {"accessKey": "test", "secretKey": "test", "region": "eu-north-1"}
+        return json.dumps({f"aws:{key}": {"value": value} for key, value in keys.items()})
+
+    monkeypatch.setattr(stack, "pulumi", answer)
+    monkeypatch.setattr(Aws, "of", lambda self, arn: self)
+    found = stack.open_stack("pr-42")
+    assert found.cluster == cluster
+    assert found.aws.client("logs").meta.region_name == "eu-north-1"
