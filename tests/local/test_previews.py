@@ -104,7 +104,7 @@ def test_each_preview_answers_by_its_own_name_with_few_resources_for_cents(
     told = previews.clone.slipway("logs", PULL_REQUESTS[1], "--base", "local", "-p", "release", "-p", "web")
     lines = [json.loads(line) for line in told.splitlines()]
     assert {line["process"] for line in lines} == {"release", "web"}
-    assert {line["line"]["event"] for line in lines} >= {"database is up to date", "request"}
+    assert {line["line"]["event"] for line in lines} >= {"database is up to date", "started"}
     listed = previews("list", "--base", "local")
     assert {each["stack"] for each in listed["previews"]} >= {made["stack"] for made in three}
 
