@@ -21,7 +21,7 @@ down: .venv/ready ## Destroy the stack `local` and stop everything that ran for 
 status: .venv/ready ## What runs, and how healthy it is
 	@$(SLIPWAY) status
 
-logs: .venv/ready ## The app's log
+logs: .venv/ready ## The log of all processes
 	@$(SLIPWAY) logs
 
 doctor: .venv/ready ## What this machine lacks, and the command that mends it

@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from app.api import health, v1
 from app.api.responses import add_problem_schema
+from app.core import tracing
 from app.core.errors import install_error_handlers
 from app.core.guard import Guard
 from app.core.logging import configure_logging
@@ -23,12 +24,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """An app of its own, with these settings or the environment's."""
     settings = settings or get_settings()
     configure_logging(settings.log_level, settings.release)
+    tracing.start_tracing(settings)
     _start_sentry(settings)
     app = FastAPI(
         title=settings.project_name,
         description="Users, items, logins and exports.",
         version="1.0.0",
         lifespan=lifespan,
+        telemetry=tracing.requests_config(),
     )
     app.state.settings, app.state.resources = settings, None
     # From the innermost to the outermost.
@@ -53,7 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _start_sentry(settings: Settings) -> None:
-    """Errors go to Sentry when there is a DSN; no personal data goes with them, as is the SDK's default."""
+    """Errors go to Sentry when there is a DSN; no personal data goes with them, as is the SDK's default. Its own traces
+    are off; where ours are on, an error has our trace's id."""
     if settings.sentry_dsn is None:
         return
     sentry_sdk.init(
@@ -62,7 +66,16 @@ def _start_sentry(settings: Settings) -> None:
         release=settings.release,
         max_request_body_size="never",
         include_local_variables=False,
+        integrations=_linked_to_traces(settings),
     )
+
+
+def _linked_to_traces(settings: Settings) -> list[Any]:
+    if settings.otel_exporter_otlp_endpoint is None:
+        return []
+    from sentry_sdk.integrations.otlp import OTLPIntegration
+
+    return [OTLPIntegration(setup_otlp_traces_exporter=False, setup_propagator=False)]
 
 
 def _document_problems(app: FastAPI) -> None:

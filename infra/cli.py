@@ -176,14 +176,28 @@ def cost(
 
 @app.command()
 def logs(
-    what: Annotated[str, typer.Argument(help="`app`, `emulator` or `docker`.")] = "app",
+    stack: Annotated[
+        str, typer.Argument(help="A deployed stack or preview; or `emulator`, `docker`: the local AWS's own logs.")
+    ] = "local",
+    process: Annotated[
+        list[str] | None, typer.Option("--process", "-p", help="web, worker, release ...; several times for several.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="All lines of the last 15m, 2h, 3d; else the last --lines.")] = "",
+    grep: Annotated[str, typer.Option(help="Only lines that this regular expression is found in.")] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    base: Annotated[str, typer.Option(help="The environment, for a preview by its branch's name or on `local`.")] = "",
 ) -> None:
-    """Show the log of the app, of the emulated AWS or of the Docker engine that was started here."""
-    from infra.local import logs as reader
+    """Show what all processes of a stack write, the newest last; one JSON object a line when piped."""
+    from infra.pipeline import logs as reader
 
-    reader.show(what, lines=lines, follow=follow)
+    if base:
+        from infra.local.paths import project
+        from infra.previews.names import stack_of
+
+        stack = stack_of(stack, project())
+    wanted = reader.Wanted(tuple(process or ()), since, grep, lines, follow)
+    reader.show(stack, wanted, base=base)
 
 
 StackName = Annotated[str, typer.Argument(help="A deployed stack: local, dev, staging, prod.")]

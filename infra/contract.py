@@ -84,6 +84,9 @@ JOBS_PER_WORKER_TASK = 20
 MONITORING_IMAGES = {"prometheus": "prom/prometheus:v3.16.0", "alertmanager": "prom/alertmanager:v0.28.1"}
 """Folder of docker/ -> what the kit's own image is made from. Prometheus 3.8 is the first that finds ECS's tasks."""
 
+COLLECTOR_IMAGE = "amazon/aws-otel-collector:v0.43.1"
+"""What docker/collector is made from."""
+
 SCRATCH_PATH = "/tmp"  # noqa: S108 - the only writable folder of a container, its own volume
 
 APP_USER = "10001:10001"

@@ -20,7 +20,11 @@ def answer(
 
     `environment`: instead of this process's own.
     """
-    done = subprocess.run([binary, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    try:
+        done = subprocess.run([binary, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    except FileNotFoundError:
+        fix = 'Install it, or for this machine\'s own stack: eval "$(.venv/bin/slipway env)"'
+        raise SlipwayError(f"There is no `{binary}` here.", fix) from None
     if done.returncode:
         raise SlipwayError(f"`pulumi {' '.join(arguments)}` failed:\n{(done.stderr or done.stdout).strip()}")
     return done.stdout

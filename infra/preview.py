@@ -55,5 +55,5 @@ def preview(name: str, settings: Settings, whole: App) -> None:
     pulumi.export("url", url)
     pulumi.export("imageDigest", image.digest)
     pulumi.export("services", {"web": service.name})
-    pulumi.export("logGroups", {"web": guest.log_group_name})
+    pulumi.export("logGroups", guest.log_groups)
     pulumi.export("preview", {"base": settings.base, "cluster": foundation.cluster.arn, "host": host})

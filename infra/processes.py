@@ -8,6 +8,7 @@ import pulumi
 
 from infra import contract
 from infra.app import App, Process
+from infra.components import collector
 from infra.components.alarms import Watched
 from infra.components.image import Image, ImageArgs
 from infra.components.release_step import ReleaseStep, ReleaseStepArgs
@@ -46,6 +47,7 @@ class Processes:
         self._called = release_of(image, app, settings)
         self._images = [image]
         self._release = self._make_release()
+        self._collector = self._make_collector() if settings.tracing else None
         self._hooks = self._room()
         # What runs the app's code waits for the database to be as that code expects it.
         self._after = [self._migrated(self._release, self._hooks)] if self._release else []
@@ -132,7 +134,11 @@ class Processes:
 
     def _task(self, label: str, process: Process) -> TaskArgs:
         made = container(self._app, label, self._image, self._stores.values, self._called, self._rollout)
-        return self._task_of(label, [made], process.cpu, process.memory)
+        task = self._task_of(label, [made], process.cpu, process.memory)
+        if self._collector is None or label in self._app.scheduled:
+            return task
+        both = collector.traced(made, self._collector, self._stores.values.region, f"{self._name}-{label}")
+        return task.but(containers=both, statements=[*task.statements, *collector.STATEMENTS])
 
     def _task_of(self, label: str, containers: list[Container], cpu: int, memory: int) -> TaskArgs:
         may = self._stores.statements(label)
@@ -159,6 +165,16 @@ class Processes:
             return None
         task = self._task_of(RELEASE, containers, contract.RELEASE_CPU, contract.RELEASE_MEMORY)
         return ReleaseStep(f"{self._name}-release", ReleaseStepArgs(self._place(RELEASE), task))
+
+    def _make_collector(self) -> pulumi.Output[str]:
+        folder, base = collector.NAME, contract.COLLECTOR_IMAGE
+        hooks = before_the_image_is_pushed(f"{self._name}-{folder}")
+        registry = self._foundation.registry
+        made = Image(
+            f"{self._name}-{folder}", ImageArgs.of_the_kit(folder, base, self._settings, registry=registry, hooks=hooks)
+        )
+        self._images.append(made.reference)
+        return made.reference
 
     def _room(self) -> pulumi.ResourceHookBinding:
         running = [tasks for each in (self._app.served | self._app.workers).values() for tasks in Tasks.of(each)]

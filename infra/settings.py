@@ -143,6 +143,7 @@ class Settings(BaseModel):
     log_retention_days: Annotated[int, AfterValidator(_retention)]
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
     monitoring: bool
+    tracing: bool
     metrics_retention_days: Annotated[int, Field(ge=1, le=90)]
     monthly_budget_usd: Annotated[int, Field(ge=0)]
     github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*(@\d+)?/[\w.-]+(@\d+)?)?$")]

@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.errors import DatabaseUnavailableError, Problem
 from app.core.logging import first_line
 from app.core.prepared import Prepared
@@ -84,6 +84,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.engine = _engine(settings)
+        tracing.trace_engine(self.engine)
         self.reader = Reader(self.engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
 

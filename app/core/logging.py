@@ -8,6 +8,7 @@ import json
 import logging
 import logging.config
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +16,16 @@ from typing import Any
 # Fields of the request (or job) in hand; every line logged meanwhile carries them.
 request_context: ContextVar[dict[str, Any] | None] = ContextVar("request_context", default=None)
 
+# What tracing adds where it is on: the ids of the span in hand.
+span_fields: Callable[[], dict[str, str]] = dict
+
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """The request's fields, and what the caller passed as `extra`."""
+    """The request's fields, the span's, and what the caller passed as `extra`."""
     extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-    return {**(request_context.get() or {}), **extra}
+    return {**(request_context.get() or {}), **span_fields(), **extra}
 
 
 _encode = json.JSONEncoder(default=str).encode

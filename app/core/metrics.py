@@ -12,11 +12,16 @@ from prometheus_client import (
     Gauge,
     Histogram,
     disable_created_metrics,
-    multiprocess,
     start_http_server,
+    values,
 )
 
+from app.core import exemplars
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # half of all series would be creation times
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    values.ValueClass.set_exemplar = exemplars.keep
 
 # Buckets in seconds: an answer from the cache, a query, the alert's threshold, a time-out.
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -40,7 +45,7 @@ def serve_metrics(port: int) -> None:
     """Answer Prometheus in a thread of this process: the sum over all processes when there are several."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(exemplars.WithExemplars())
         start_http_server(port, registry=registry)
     else:
         start_http_server(port)

@@ -21,7 +21,10 @@ def forget_process(pid: int) -> None:
     """Drop a dead child's live values, so that 'in flight' does not count it for ever."""
     from prometheus_client import multiprocess
 
+    from app.core import exemplars
+
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    exemplars.forget(pid)
 
 
 def remove_metrics() -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from app.core import tracing
 from app.core.errors import DatabaseUnavailableError
 from app.core.logging import first_line
 
@@ -50,7 +51,8 @@ class Prepared:
             try:
                 if self._columns is None:
                     self._columns = self._convert_columns(await driver.prepare(compiled.sql))
-                records = await driver.fetch(compiled.sql, *arguments)
+                with tracing.statement_span(compiled.sql):
+                    records = await driver.fetch(compiled.sql, *arguments)
             except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 lost = driver.is_closed()
                 if lost:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.guard import PROBES
 from app.core.logging import request_context
 from app.core.notes import Notes, attach_notes
@@ -68,6 +68,7 @@ class _Exchange:
 
     async def run(self, app: ASGIApp, receive: Receive) -> None:
         attach_notes(self.scope, self.notes)
+        tracing.name_request(self.notes.request_id)
         context: dict[str, Any] = {"request_id": self.notes.request_id}
         trace = _TRACE.search(self._header(b"x-amzn-trace-id") or self._header(b"traceparent"))
         if trace:
@@ -106,7 +107,7 @@ class _Exchange:
     def _record(self, seconds: float) -> None:
         template = route_template(self.scope)
         method = self.method if self.method in METHODS else "OTHER"
-        _timer(method, template, str(self.status)).observe(seconds)
+        _timer(method, template, str(self.status)).observe(seconds, tracing.exemplar())
         if self.scope["path"] in PROBES and self.status < 400:
             return
         log.info(

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     aws_region: str = "us-east-1"
 
     sentry_dsn: SecretStr | None = None
+    # Traces: where an OpenTelemetry collector takes OTLP over HTTP, http://127.0.0.1:4318; without it there are none.
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_traces_sampler_arg: float = Field(default=1, ge=0, le=1)  # the share of requests that are traced
     metrics_port: int | None = None  # never routed by the load balancer; gunicorn's default is 9102
 
     @field_validator("cors_origins", "trusted_hosts", mode="before")
@@ -136,6 +139,10 @@ class Settings(BaseSettings):
                 found.append(f"SECRET_KEY must have at least {MINIMUM_SECRET_LENGTH} random bytes")
             elif any(word in key.lower() for word in PLACEHOLDERS):
                 found.append("SECRET_KEY is a placeholder")
+        if self.otel_exporter_otlp_endpoint and not self.otel_exporter_otlp_endpoint.startswith(
+            ("https://", "http://")
+        ):
+            found.append("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL: http://127.0.0.1:4318")
         if self.jobs_queue_url and not self.jobs_queue_url.startswith(("https://", "http://")):
             found.append("JOBS_QUEUE_URL must be the URL of an SQS queue")
         if self.environment is Environment.LOCAL:

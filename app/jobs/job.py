@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec
 
 import app.jobs
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.database import Database
 from app.jobs.files import Files
 
@@ -63,7 +63,7 @@ class Job(Generic[P]):
             raise
         seconds = time.perf_counter() - start
         metrics.JOBS.labels(self.name, "done").inc()
-        metrics.JOB_SECONDS.labels(self.name).observe(seconds)
+        metrics.JOB_SECONDS.labels(self.name).observe(seconds, tracing.exemplar())
         log.info("job done", extra={**about, "seconds": round(seconds, 3)})
 
 

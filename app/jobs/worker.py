@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery, signals
 from celery.exceptions import Reject
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.database import Database
 from app.core.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
@@ -126,6 +126,16 @@ def _metrics(**_: Any) -> None:
     port = get_settings().metrics_port
     if port:
         metrics.serve_metrics(port)
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _tracing(**_: Any) -> None:
+    tracing.start_tracing(get_settings())
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _end_of_tracing(**_: Any) -> None:
+    tracing.stop_tracing()
 
 
 def __getattr__(name: str) -> Any:

@@ -7,4 +7,5 @@ exec prometheus \
     --storage.tsdb.path=/tmp/data \
     --storage.tsdb.retention.time="$RETENTION" \
     --storage.tsdb.retention.size="$RETENTION_SIZE" \
+    --enable-feature=exemplar-storage \
     --web.listen-address=0.0.0.0:9090

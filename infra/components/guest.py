@@ -51,7 +51,8 @@ class Guest(pulumi.ComponentResource):
     task: TaskFacts
     release_arn: pulumi.Output[str] | None = None
     """Of the release step's task definition."""
-    log_group_name: pulumi.Output[str]
+    log_groups: dict[str, pulumi.Output[str]]
+    """Container, or `release` -> its log group: one for all."""
 
     def __init__(self, name: str, args: GuestArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:guest:Guest", name, None, opts)
@@ -81,7 +82,8 @@ class Guest(pulumi.ComponentResource):
             ready=definitions,
         )
         self.release_arn = definitions[1].arn if args.release else None
-        self.log_group_name = logs.name
+        containers = [container for task in tasks.values() if task for container in task.containers]
+        self.log_groups = {container.name: logs.name for container in containers}
 
     def serve(self, *, hooks: pulumi.ResourceHookBinding | None, after: Sequence[pulumi.Resource]) -> aws.ecs.Service:
         """The service, behind its rule: made and changed `after` those, and when `hooks` let it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from infra.components.build_context import KIT_FOLDER, build_context
 from infra.foundation import RegistryFacts
 from infra.settings import ROOT, Settings
 
+TRACING = "tracing"
+"""The extra of an app that brings what traces it."""
 COPIES = ROOT / ".slipway" / "build"
 """Where the copies lie that builds read."""
 
@@ -55,6 +58,8 @@ class ImageArgs:
         arguments = {"BASE_IMAGE": settings.base_image}
         if not own:
             arguments |= {"SOURCE": source.name, "MODULE": app.module}
+            if settings.tracing and TRACING in _extras(source):
+                arguments["EXTRAS"] = TRACING
             extra |= {name: ROOT / "docker" / "app" / name for name in ("gunicorn.conf.py", "slim.py")}
         return cls(
             registry=registry,
@@ -184,6 +189,13 @@ def authorities(settings: Settings, stores: set[str]) -> tuple[dict[str, str | P
         elif url:
             lines.append(f"ADD --chmod=0644 {url} {path}")
     return extra, "".join(f"{line}\n" for line in lines)
+
+
+def _extras(source: Path) -> set[str]:
+    """What the app's pyproject.toml lets one choose."""
+    file = source / "pyproject.toml"
+    found = tomllib.loads(file.read_text()) if file.is_file() else {}
+    return set(found.get("project", {}).get("optional-dependencies", {}))
 
 
 def _ca_secret() -> dict[str, pulumi.Input[str]] | None:

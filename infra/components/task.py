@@ -39,6 +39,8 @@ class Container:
     """The container that has to have exited with 0 before this one starts."""
     beside: str = ""
     """The container that has to run before this one starts, and that runs until this one has ended."""
+    scratch: bool = True
+    """Whether it has the task's folder to write to; the first container to have it says who may."""
 
     def but(self, **changes: Any) -> Container:
         """The same with changes."""
@@ -175,7 +177,7 @@ def _definition(
         "privileged": False,
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         # Fargate has no tmpfs: a volume of the task's own is the writable place.
-        "mountPoints": [{"sourceVolume": "tmp", "containerPath": contract.SCRATCH_PATH}],
+        "mountPoints": [{"sourceVolume": "tmp", "containerPath": contract.SCRATCH_PATH}] if container.scratch else [],
         "environment": [{"name": key, "value": value} for key, value in sorted(container.environment.items())],
         "secrets": [{"name": key, "valueFrom": value.reference} for key, value in sorted(container.secrets.items())],
         "stopTimeout": stop_timeout,

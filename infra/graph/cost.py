@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from infra.app import Spot
+from infra.components.collector import NAME as COLLECTOR
 from infra.errors import SlipwayError
 from infra.settings import ROOT
 
@@ -94,14 +95,17 @@ def lines(graph: Iterable[Resource]) -> list[Line]:
 
 def with_use(graph: Iterable[Resource]) -> list[UnitPrice]:
     """What a stack that is used costs on top, for each unit."""
-    table = prices()
-    types = {f"{resource.type} {resource.inputs.get('vpcEndpointType', '')}".strip() for resource in graph}
-    return [
+    table, resources = prices(), list(graph)
+    types = {f"{resource.type} {resource.inputs.get('vpcEndpointType', '')}".strip() for resource in resources}
+    found = [
         UnitPrice(what, table[key], unit)
         for kind, told in PAID_BY_USE.items()
         if kind in types
         for what, key, unit in told
     ]
+    if any(resource.type == IMAGE and resource.name.endswith(f"-{COLLECTOR}") for resource in resources):
+        found.append(UnitPrice("traces that X-Ray keeps", table["xray_million_traces"], "million"))
+    return found
 
 
 def _nothing(resource: Resource, table: Prices, graph: list[Resource]) -> list[Line]:
@@ -219,6 +223,7 @@ def _fixed(what: str, key: str, unit: str = "") -> Callable[[Resource, Prices, l
 
 TASK_DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 CLUSTER = "aws:ecs/cluster:Cluster"
+IMAGE = "docker-build:index:Image"
 PRICED: dict[str, Callable[[Resource, Prices, list[Resource]], list[Line]]] = {
     "aws:ecs/service:Service": _service,
     CLUSTER: _cluster,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from infra import contract
 from infra.errors import SlipwayError
 from infra.local.docker_engine import apt_install, buildkit_client
 from infra.local.paths import ROOT, cache_dir, run_dir
@@ -131,7 +132,9 @@ def _stand_in(references: list[str]) -> None:
     if unknown:
         raise SlipwayError(
             f"{', '.join(unknown)} cannot be pulled, and docker/local has no stand-in for it.",
-            f"Pull or load that image into Docker, or use one of: {', '.join(STAND_INS)}",
+            "Set `tracing` to false: traces need that image, pulled or loaded into Docker."
+            if unknown == [contract.COLLECTOR_IMAGE]
+            else f"Pull or load that image into Docker, or use one of: {', '.join(STAND_INS)}",
         )
     if _label(BASE) != _recipe(RECIPES / "base"):
         if os.geteuid() != 0:

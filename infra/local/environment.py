@@ -107,6 +107,8 @@ def _bases(app: App, settings: Settings) -> list[str]:
         found.append(f"redis:{settings.cache_version[0]}-alpine")
     if settings.monitoring and app.metrics_port:
         found += contract.MONITORING_IMAGES.values()
+    if settings.tracing:
+        found.append(contract.COLLECTOR_IMAGE)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections import deque
@@ -19,58 +18,34 @@ FILES = {"emulator": "emulator.log", "docker": "dockerd.log"}
 POLL_SECONDS = 1.0
 
 
-def show(what: str, *, lines: int, follow: bool) -> None:
-    """Print the last lines of the app's log group or of a server's log file, and go on when asked."""
-    if what == "app":
-        _app(lines, follow)
-    elif what in FILES:
-        _file(FILES[what], lines, follow)
-    else:
-        raise SlipwayError(f"There is no log of {what!r}.", f"Logs: app, {', '.join(FILES)}")
-
-
-def _file(name: str, lines: int, follow: bool) -> None:
-    path = run_dir() / "log" / name
+def show(name: str, *, lines: int, follow: bool) -> None:
+    """Print the last lines of the log file of one of FILES, and go on when asked."""
+    path = run_dir() / "log" / FILES[name]
     if not path.exists():
         raise SlipwayError(f"{path} does not exist: that server was not started here.", "make up")
     with path.open(errors="replace") as log:
         sys.stdout.writelines(deque(log, maxlen=lines))
-        with contextlib.suppress(KeyboardInterrupt):
-            while follow:
-                sys.stdout.write(log.read())
-                sys.stdout.flush()
-                time.sleep(POLL_SECONDS)
-
-
-def _app(lines: int, follow: bool) -> None:
-    session = open_session()
-    outputs = engine.outputs(session) if emulator.running() else {}
-    group = (outputs.get("logGroups") or {}).get("web")
-    # A rollout that failed has outputs too: what it left is a log that nobody writes to any more, and why it ended.
-    if not (group and _serving(session, outputs)):
-        failed = _failed_tasks(session) if emulator.running() else []
-        for task in failed:
-            sys.stdout.write("\n".join(_last_words(session, task, lines)) + "\n")
-        if failed:
-            return
-        if not group:
-            raise SlipwayError("Nothing is deployed, so the app has no log.", "make up")
-    logs = client(session, "logs")
-
-    def since(start: int) -> list[tuple[int, str]]:
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start)
-        return sorted((event["timestamp"], event["message"]) for page in pages for event in page["events"])
-
-    events = since(0)[-lines:]
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            sys.stdout.writelines(message.rstrip("\n") + "\n" for _, message in events)
+        while follow:
+            sys.stdout.write(log.read())
             sys.stdout.flush()
-            if not follow:
-                return
-            newest = events[-1][0] + 1 if events else 0
             time.sleep(POLL_SECONDS)
-            events = since(newest)
+
+
+def last_words(lines: int) -> list[str]:
+    """Why the stack does not serve, and what its failed tasks wrote last; empty when it does.
+
+    A rollout that failed has outputs too: what it left are logs that nobody writes to any more.
+    Raises `SlipwayError` where nothing is deployed.
+    """
+    session = open_session()
+    running = emulator.running()
+    outputs = engine.outputs(session) if running else {}
+    if outputs.get("logGroups") and _serving(session, outputs):
+        return []
+    failed = _failed_tasks(session) if running else []
+    if not failed and not outputs.get("logGroups"):
+        raise SlipwayError("Nothing is deployed, so the app has no log.", "make up")
+    return [line for task in failed for line in _last_words(session, task, lines)]
 
 
 def _serving(session: Session, outputs: dict[str, Any]) -> bool:

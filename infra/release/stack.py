@@ -31,14 +31,22 @@ def open_stack(name: str, profile: str = "") -> Stack:
     `profile`: of AWS's shared files, instead of the stack's own or the environment's.
     Raises `SlipwayError` where there is no such stack, or nothing was deployed in it.
     """
-    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
+    try:
+        outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
+    except SlipwayError as error:
+        if "no stack named" not in error.message:
+            raise
+        raise SlipwayError(f"There is no stack {name}.", "pulumi stack ls") from None
     if "services" not in outputs:
         raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
-    config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
+    guest = outputs.get("preview")
+    cluster = guest["cluster"] if guest else outputs["foundation"]["cluster"]["arn"]
+    # A preview's own file lies where its commands keep it; its account and region are its environment's.
+    owner = guest["base"] if guest else name
+    config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", owner))
     given = {key[4:]: entry.get("value") for key, entry in config.items() if key.startswith("aws:")}
     if profile:
         given["profile"] = profile
-    cluster = outputs["foundation"]["cluster"]["arn"]
     return Stack(name, configured(given).of(cluster), cluster, outputs["services"], outputs)
 
 

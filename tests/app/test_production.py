@@ -46,13 +46,13 @@ def environment(**more: str) -> dict[str, str]:
 class Gunicorn:
     """gunicorn with the app's own configuration, on a port of the test's; without `workers` with nothing set."""
 
-    def __init__(self, folder: Path, workers: int | None) -> None:
+    def __init__(self, folder: Path, workers: int | None, **more: str) -> None:
         self.port, self.metrics_port, self.log = free_port(), free_port(), folder / "gunicorn.log"
         command = [sys.executable, "-m", "gunicorn", "-c", "app/gunicorn.conf.py", "app.main:app"]
         variables = {"DATA_DIR": str(folder), "METRICS_PORT": str(self.metrics_port)}
         if workers is not None:
             variables |= {"DATABASE_URL": f"sqlite:///{folder}/app.db", "WEB_CONCURRENCY": str(workers)}
-        known = environment(**variables)
+        known = environment(**variables | more)
         if workers is None:
             del known["SECRET_KEY"]
         with self.log.open("w") as out:
@@ -61,10 +61,10 @@ class Gunicorn:
             )
         eventually(lambda: self.get("/readyz")[0] == 200)
 
-    def get(self, path: str, port: int = 0) -> tuple[int, str]:
+    def get(self, path: str, port: int = 0, **headers: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -137,7 +137,7 @@ def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone, secrets: di
     assert any("state" in name for name in looked_at)
     assert any("log" in name for name in looked_at)
     looked_at["status"] = clone.slipway("status", "--json")
-    looked_at["app's log"] = clone.slipway("logs", "app", "-n", "1000")
+    looked_at["app's log"] = clone.slipway("logs", "-n", "1000")
     looked_at["plan"] = clone.pulumi("preview", "--json")
     looked_at["outputs"] = clone.pulumi("stack", "output", "--json")
     looked_at["export"] = clone.pulumi("stack", "export")
@@ -221,7 +221,20 @@ def test_what_was_changed_by_hand_shows_in_a_refresh_and_up_mends_it(clone: Clon
 
 
 def test_the_logs_of_app_and_emulator_can_be_read(clone: Clone) -> None:
-    assert '"' in clone.slipway("logs", "app")
+    told = [json.loads(line) for line in clone.slipway("logs", "local", "--since", "1h").splitlines()]
+    assert [line["time"] for line in told] == sorted(line["time"] for line in told)
+    wrote = {line["process"]: line["line"] for line in told}
+    assert {"web", "worker", "release", "cleanup"} == set(wrote)
+    found = clone.slipway("logs", "--process", "web", "--grep", '"POST".*/users/').splitlines()
+    assert [json.loads(line)["line"]["status"] for line in found] == [201]
+    assert "There is no process wbe" in clone.slipway("logs", "-p", "wbe", code=1)
+    following = clone.start("logs", "--follow", "-n", "1", "--grep", "unmatched")
+    time.sleep(3)
+    clone.get("/nothing-here")
+    assert following.stdout
+    assert json.loads(following.stdout.readline())["line"]["status"] == 404
+    following.terminate()
+    assert following.communicate(timeout=20) == ("", "")
     assert clone.slipway("logs", "emulator")
 
 
@@ -255,7 +268,7 @@ def test_a_changed_line_is_served_from_any_shell_also_after_the_engine_was_kille
         clone.slipway("up")
         assert "Nothing to change." in clone.slipway("up")
         after = clone.status()
-        assert '"' in clone.slipway("logs", "app", "-n", "1")
+        assert '"' in clone.slipway("logs", "-n", "1")
     finally:
         clone.env = usual
     assert clone.get("/changed") == (200, '"new code"')

@@ -101,6 +101,10 @@ def test_each_preview_answers_by_its_own_name_with_few_resources_for_cents(
     assert [previews.clone.get("/readyz", made["url"])[0] for made in three] == [200, 200, 200]
     assert all(made["resources"] <= 12 and made["usd_a_day"] < 0.60 for made in three)
     assert all(made["image"] == previews.digest for made in three)
+    told = previews.clone.slipway("logs", PULL_REQUESTS[1], "--base", "local", "-p", "release", "-p", "web")
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert {line["process"] for line in lines} == {"release", "web"}
+    assert {line["line"]["event"] for line in lines} >= {"database is up to date", "started"}
     listed = previews("list", "--base", "local")
     assert {each["stack"] for each in listed["previews"]} >= {made["stack"] for made in three}
 

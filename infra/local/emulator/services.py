@@ -9,7 +9,7 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import ecr, host, quotas, rds, scheduler, stores, tagging
+from infra.local.emulator import ecr, host, logs, quotas, rds, scheduler, stores, tagging
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -29,6 +29,7 @@ def install() -> None:
     scheduler.install()
     quotas.install()
     tagging.install()
+    logs.install()
 
 
 def _labelled(original: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:

@@ -1,0 +1,276 @@
+"""What `slipway logs` reads and shows, on the local AWS's own log service, which runs in this process here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import io
+import itertools
+import json
+import os
+import pty
+import re
+import socket
+import struct
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import boto3
+import pytest
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app as ministack
+from ministack.services import cloudwatch_logs
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+from infra.cli import app as cli
+from infra.errors import SlipwayError
+from infra.local.emulator import logs as emulated
+from infra.pipeline import logs as command
+from infra.release import log_events, stack
+from infra.release.client import Aws
+from infra.release.log_events import Event, Logs
+from infra.release.log_lines import Printer
+from infra.release.stack import Stack
+
+numbers = itertools.count(1)
+
+
+PAGE = 5
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    """Clients of a log service that pages as AWS's does, and after five events already."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*probe.getsockname())
+    loop, ended = asyncio.new_event_loop(), asyncio.Event()
+    config = Config()
+    config.bind, config.loglevel = [address], "CRITICAL"
+    serving = serve(ministack, config, shutdown_trigger=ended.wait)
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,), daemon=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emulated, "PAGE", PAGE)
+        original = cloudwatch_logs._filter_log_events
+        small = emulated.paged(lambda data: original(data | {"limit": PAGE}))
+        patch.setattr(cloudwatch_logs, "_filter_log_events", small)
+        thread.start()
+        yield Aws(boto3.Session("test", "test", region_name="us-east-1"), {"logs": f"http://{address}"})
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(timeout=10)
+
+
+@pytest.fixture
+def groups(aws: Aws) -> dict[str, str]:
+    """A stack's log groups."""
+    number = next(numbers)
+    found = {process: f"shop-{number}-{process}" for process in ("web", "worker", "release")}
+    for name in found.values():
+        aws.client("logs").create_log_group(logGroupName=name)
+    return found
+
+
+def write(aws: Aws, group: str, *texts: str, ago: float = 0, container: str = "", task: str = "0123456789ab") -> None:
+    """As ECS does: a line a millisecond, the last of them `ago` seconds before now."""
+    client, container = aws.client("logs"), container or group.rsplit("-", 1)[-1]
+    stream = f"{container}/{container}/{task}"
+    with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+        client.create_log_stream(logGroupName=group, logStreamName=stream)
+    first = int((time.time() - ago) * 1000) - len(texts) + 1
+    events = [{"timestamp": first + n, "message": text} for n, text in enumerate(texts)]
+    client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def texts(events: Iterable[Event]) -> list[str]:
+    return [event.text for event in events]
+
+
+def test_all_processes_are_one_stream_with_the_newest_last(aws: Aws, groups: dict[str, str]) -> None:
+    write(aws, groups["web"], "first", ago=50)
+    write(aws, groups["worker"], "second", ago=40)
+    write(aws, groups["web"], *(f"many {n}" for n in range(3 * PAGE)), ago=30)
+    write(aws, groups["release"], "last", ago=1)
+    found = [*Logs(aws, groups).since(time.time() - 60)]
+    assert texts(found) == ["first", "second", *(f"many {n}" for n in range(3 * PAGE)), "last"]
+    assert [event.process for event in found[:2]] == ["web", "worker"]
+    assert texts(Logs(aws, groups).since(time.time() - 35))[0] == "many 0"
+    assert texts(Logs(aws, groups, ["worker", "release"]).since(0)) == ["second", "last"]
+    assert texts(Logs(aws, groups, grep="many 1[0-3]|sec").since(0)) == ["second", *(f"many 1{n}" for n in range(4))]
+
+
+def test_the_last_lines_are_looked_for_as_far_back_as_a_day(aws: Aws, groups: dict[str, str]) -> None:
+    write(aws, groups["web"], "yesterday", ago=20 * 3600)
+    write(aws, groups["worker"], "an hour ago", ago=3500)
+    write(aws, groups["web"], "now")
+    assert texts(Logs(aws, groups).last(1)) == ["now"]
+    assert texts(Logs(aws, groups).last(2)) == ["an hour ago", "now"]
+    assert texts(Logs(aws, groups).last(5)) == ["yesterday", "an hour ago", "now"]
+
+
+def test_who_follows_gets_each_line_once_also_one_that_comes_late(
+    aws: Aws, groups: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_events, "POLL_SECONDS", 0)
+    write(aws, groups["web"], "a", "b", "c")
+    logs = Logs(aws, groups)
+    assert texts(logs.last(2)) == ["b", "c"]
+    following = logs.follow()
+    assert texts(next(following)) == []
+    write(aws, groups["worker"], "d")
+    assert texts(next(following)) == ["d"]
+    write(aws, groups["web"], "late", ago=5)
+    assert texts(next(following)) == ["late"]
+    assert texts(next(following)) == []
+    since = Logs(aws, groups).follow(time.time() - 60)
+    assert sorted(texts(next(since))) == ["a", "b", "c", "d", "late"]
+    assert texts(next(since)) == []
+
+
+def test_a_previews_containers_share_a_group_and_are_told_apart(aws: Aws, groups: dict[str, str]) -> None:
+    one = groups["web"]
+    for container in ("web", "worker", "cache", "release"):
+        write(aws, one, f"of {container}", container=container)
+    shared = dict.fromkeys(("web", "worker", "cache", "release"), one)
+    assert {event.process for event in Logs(aws, shared).since(0)} == set(shared)
+    assert texts(Logs(aws, shared, ["release"]).since(0)) == ["of release"]
+
+
+def test_what_is_wrong_is_told_with_what_to_do(aws: Aws, groups: dict[str, str]) -> None:
+    with pytest.raises(SlipwayError, match=r"no process wbe(.|\n)*--process: release, web, worker"):
+        Logs(aws, groups, ["wbe"])
+    with pytest.raises(SlipwayError, match="--grep '\\['"):
+        Logs(aws, groups, grep="[")
+    with pytest.raises(SlipwayError, match=r"gone cannot be read: .*ResourceNotFound"):
+        Logs(aws, {"web": "gone"}).last(1)
+    with pytest.raises(SlipwayError, match="--since is 'yesterday'"):
+        command.seconds("yesterday")
+    assert command.seconds("15m") == 900
+
+
+LINE = json.dumps(
+    {
+        "time": "2026-11-26T12:00:00.000+00:00",
+        "level": "error",
+        "logger": "app.request",
+        "event": "request",
+        "release": "abc",
+        "request_id": "f" * 32,
+        "route": "/api/v1/items",
+        "status": 500,
+        "exception": "Traceback (most recent call last):\n  ...\nValueError: \u001b[2Jnothing\u2028",
+    }
+)
+
+
+def event(text: str) -> Event:
+    return Event("1", 1_780_000_000_123, "web", "web", "0123456789ab", text)
+
+
+def in_a_terminal(columns: int, *events: Event) -> str:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with os.fdopen(slave, "w") as out, os.fdopen(master, "rb") as screen:
+        Printer(out, ["web", "worker"]).show(events)
+        return screen.read1(65536).decode()
+
+
+def test_a_terminal_has_one_line_an_event_in_its_width_and_colours_by_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    shown = in_a_terminal(72, event(LINE), event("plain\ntext " * 20), event("日本" * 60))
+    bare = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert "\x1b" in shown
+    assert "\x1b" not in bare
+    lines = bare.splitlines()
+    assert len(lines) == 3
+    assert all(cell_len(line) <= 72 for line in lines)
+    assert lines[0].split(" ", 1)[1] == "web    012345 ERROR request ValueError:  [2Jnothing route=…"
+    assert "request_id=ffff" in in_a_terminal(160, event(LINE))
+    color = re.search(r"(\x1b\[\d+m)web", shown)
+    assert color
+    assert f"{color[1]}worker" not in in_a_terminal(72, replace(event(LINE), process="worker"))
+
+
+def test_a_program_gets_an_object_a_line() -> None:
+    out = io.StringIO()
+    Printer(out, ["web"]).show([event(LINE), event("{no json"), event("two\nlines")])
+    first, second, third = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first == {
+        "time": "2026-05-28T20:26:40.123+00:00",
+        "process": "web",
+        "container": "web",
+        "task": "0123456789ab",
+        "line": json.loads(LINE),
+    }
+    assert (second["line"], third["line"]) == ("{no json", "two\nlines")
+
+
+def test_the_command_reads_the_stack_and_ends_quietly_at_ctrl_c(
+    aws: Aws, groups: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(aws, groups["web"], "one", "two")
+    write(aws, groups["worker"], "three")
+    found = Stack("prod", aws, "arn:cluster", {}, {"logGroups": groups})
+    monkeypatch.setattr(command, "opened", lambda _: found)
+    run = CliRunner()
+    told = run.invoke(cli, ["logs", "prod", "--process", "web", "--since", "1m"])
+    assert told.exit_code == 0, told.exception
+    assert [json.loads(line)["line"] for line in told.stdout.splitlines()] == ["one", "two"]
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(log_events.time, "sleep", interrupted)
+    told = run.invoke(cli, ["logs", "prod", "-f", "-n", "1", "--grep", "three"])
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert [json.loads(line)["line"] for line in told.stdout.splitlines()] == ["three"]
+
+
+def test_who_reads_no_more_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(command, "_show", lambda *_: Printer(out, ["web"]).show([event("line")]))
+        command.show("prod", command.Wanted())
+
+
+def test_a_stack_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: str) -> str:
+        raise SlipwayError("`pulumi stack output` failed:\nerror: no stack named 'prdo' found")
+
+    monkeypatch.setattr(stack, "pulumi", refuse)
+    with pytest.raises(SlipwayError, match="There is no stack prdo"):
+        stack.open_stack("prdo")
+
+
+def test_a_machine_without_pulumi_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SlipwayError, match="There is no `pulumi` here"):
+        stack.open_stack("prod")
+
+
+def test_a_preview_is_read_in_the_account_and_region_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = "arn:aws:ecs:eu-north-1:111122223333:cluster/shop"
+    preview = {"services": {"web": "w"}, "logGroups": {"web": "g"}, "preview": {"base": "dev", "cluster": cluster}}
+
+    def answer(*words: str) -> str:
+        if words[0] == "stack":
+            return json.dumps(preview)
+        assert words[-1] == "dev"
+        keys = {"accessKey": "test", "secretKey": "test", "region": "eu-north-1"}
+        return json.dumps({f"aws:{key}": {"value": value} for key, value in keys.items()})
+
+    monkeypatch.setattr(stack, "pulumi", answer)
+    monkeypatch.setattr(Aws, "of", lambda self, arn: self)
+    found = stack.open_stack("pr-42")
+    assert found.cluster == cluster
+    assert found.aws.client("logs").meta.region_name == "eu-north-1"
