@@ -14,6 +14,8 @@ INTERFACE_ENDPOINTS = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
 """What a task needs to start and to work: pull its image, log, read its secrets, take jobs. S3 has a gateway."""
 OF_MONITORING = ("ecs", "ec2", "sns")
 """What Prometheus asks which tasks run, and what Alertmanager tells."""
+OF_MANAGED_PROMETHEUS = ("aps-workspaces",)
+"""What Prometheus writes to."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class EndpointsArgs:
 
 def endpoints_of(settings: Settings) -> Sequence[str]:
     """The services that a stack's network has inside."""
-    return (
-        (*INTERFACE_ENDPOINTS, *(OF_MONITORING if settings.monitoring else ())) if settings.interface_endpoints else ()
-    )
+    if not settings.interface_endpoints:
+        return ()
+    watching = OF_MONITORING if settings.monitoring else ()
+    return (*INTERFACE_ENDPOINTS, *watching, *(OF_MANAGED_PROMETHEUS if settings.managed_prometheus else ()))
 
 
 class Endpoints(pulumi.ComponentResource):
