@@ -21,7 +21,8 @@ CPU, MEMORY = 256, 1024
 """CPU units and MiB: about 2 KiB a series in memory, and a stack of ten tasks has 5,000 of them."""
 PORT = 9090
 REMOTE_WRITE = "api/v1/remote_write"
-"""What takes samples, below the endpoint of a workspace."""
+"""What takes samples, below the endpoint of a workspace:
+https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-APIReference-RemoteWrite.html."""
 DISK_MB = 14_000
 """What its data may take of a Fargate task's 20 GiB, of which the images take one."""
 
