@@ -46,6 +46,8 @@ def monitoring(
             port=app.metrics_port,
             topic_arn=topic_arn,
             retention_days=settings.metrics_retention_days,
+            managed=settings.managed_prometheus,
+            protect=settings.protect,
             architecture=settings.architecture,
             log_retention_days=settings.log_retention_days,
         ),

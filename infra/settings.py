@@ -144,6 +144,7 @@ class Settings(BaseModel):
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
     monitoring: bool
     tracing: bool
+    managed_prometheus: bool
     metrics_retention_days: Annotated[int, Field(ge=1, le=90)]
     monthly_budget_usd: Annotated[int, Field(ge=0)]
     github_repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w-]*(@\d+)?/[\w.-]+(@\d+)?)?$")]
@@ -162,6 +163,14 @@ class Settings(BaseModel):
         if self.preview_domain and not self.domain:
             raise ValueError(
                 "previewDomain is set and domain is not: previews share the environment's door, and its TLS"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _watched(self) -> Self:
+        if self.managed_prometheus and not self.monitoring:
+            raise ValueError(
+                "managedPrometheus is true and monitoring is not: nobody would write to it. Set monitoring to true"
             )
         return self
 

@@ -16,6 +16,8 @@ OF_MONITORING = ("ecs", "ec2", "sns")
 """What Prometheus asks which tasks run, and what Alertmanager tells."""
 OF_TRACING = ("xray",)
 """Where a collector sends traces to."""
+OF_MANAGED_PROMETHEUS = ("aps-workspaces",)
+"""What Prometheus writes to."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,12 @@ def endpoints_of(settings: Settings) -> Sequence[str]:
     """The services that a stack's network has inside."""
     if not settings.interface_endpoints:
         return ()
-    more = (OF_MONITORING if settings.monitoring else ()) + (OF_TRACING if settings.tracing else ())
-    return INTERFACE_ENDPOINTS + more
+    return (
+        *INTERFACE_ENDPOINTS,
+        *(OF_MONITORING if settings.monitoring else ()),
+        *(OF_MANAGED_PROMETHEUS if settings.managed_prometheus else ()),
+        *(OF_TRACING if settings.tracing else ()),
+    )
 
 
 class Endpoints(pulumi.ComponentResource):

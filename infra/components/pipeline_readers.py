@@ -16,6 +16,7 @@ from infra.settings import Settings
 
 CONFIGURATIONS = [
     *("acm:DescribeCertificate", "acm:ListTagsForCertificate", "application-autoscaling:Describe*"),
+    *("aps:DescribeLoggingConfiguration", "aps:DescribeWorkspace", "aps:ListTagsForResource"),
     *("application-autoscaling:ListTagsForResource", "budgets:ListTagsForResource", "budgets:ViewBudget"),
     *("cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource", "ec2:Describe*"),
     *("ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:GetAuthorizationToken", "ecr:GetLifecyclePolicy"),

@@ -20,6 +20,9 @@ from infra.foundation import ClusterFacts, Foundation, Place, TaskFacts
 CPU, MEMORY = 256, 1024
 """CPU units and MiB: about 2 KiB a series in memory, and a stack of ten tasks has 5,000 of them."""
 PORT = 9090
+REMOTE_WRITE = "api/v1/remote_write"
+"""What takes samples, below the endpoint of a workspace:
+https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-APIReference-RemoteWrite.html."""
 DISK_MB = 14_000
 """What its data may take of a Fargate task's 20 GiB, of which the images take one."""
 
@@ -40,6 +43,10 @@ class PrometheusArgs:
     topic_arn: pulumi.Input[str]
     """Who is told of alerts: an SNS topic, encrypted with the foundation's key."""
     retention_days: int = 15
+    managed: bool = False
+    """Whether it writes to a workspace of Amazon Managed Prometheus too, of its own."""
+    protect: bool = True
+    """Whether Pulumi refuses to delete that workspace, which holds data."""
     architecture: str = "X86_64"
     log_retention_days: int = 30
 
@@ -49,7 +56,9 @@ class Prometheus(pulumi.ComponentResource):
 
     Provisions: task definition with its log group and roles, security group (in: nothing; out: the tasks' metrics port,
     and HTTPS to AWS), service of one task at a time, and an alarm for when it does not run. Its data is on the task's
-    own disk and goes with the task. Costs 10.63 USD a month (us-east-1, x86), and what Container Insights takes.
+    own disk and goes with the task, but for what it wrote to its workspace, which is encrypted with the foundation's
+    key and keeps 150 days. Costs 10.63 USD a month (us-east-1, x86), and what Container Insights takes;
+    the workspace by what is written to it.
     """
 
     task: TaskFacts
@@ -60,7 +69,8 @@ class Prometheus(pulumi.ComponentResource):
         super().__init__("slipway:monitoring:Prometheus", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         foundation = args.foundation
-        self.task = Task(name, self._task(args), opts=child).facts
+        workspace = self._workspace(name, args) if args.managed else None
+        self.task = Task(name, self._task(args, workspace), opts=child).facts
         group, rules = reaching_group(name, "Prometheus", vpc_id=foundation.network.vpc_id, stores=(), parent=self)
         for label, target in args.targets.items():
             why = f"Prometheus reads the metrics of {label}"
@@ -81,7 +91,11 @@ class Prometheus(pulumi.ComponentResource):
             metric_alarm(f"{name}-tasks", alarm, actions=[args.topic_arn], opts=child)
         self.register_outputs({"serviceName": self.service.name})
 
-    def _task(self, args: PrometheusArgs) -> TaskArgs:
+    def _workspace(self, name: str, args: PrometheusArgs) -> aws.amp.Workspace:
+        opts = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        return aws.amp.Workspace(name, alias=args.stack, kms_key_arn=args.foundation.key_arn, opts=opts)
+
+    def _task(self, args: PrometheusArgs, workspace: aws.amp.Workspace | None) -> TaskArgs:
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         alertmanager = Container(
             name="alertmanager",
@@ -97,6 +111,7 @@ class Prometheus(pulumi.ComponentResource):
                 "STACK": args.stack,
                 "RETENTION": f"{args.retention_days}d",
                 "RETENTION_SIZE": f"{DISK_MB}MB",
+                **_written_to(workspace),
             },
             health_check=contract.health_check(PORT, "/-/ready"),
             beside=alertmanager.name,
@@ -105,7 +120,7 @@ class Prometheus(pulumi.ComponentResource):
             [prometheus, alertmanager],
             registry_arn=args.foundation.registry.arn,
             key_arn=args.foundation.key_arn,
-            statements=[*_finds_tasks(args.foundation.cluster), *_tells(args)],
+            statements=[*_finds_tasks(args.foundation.cluster), *_tells(args), *_writes(workspace)],
             cpu=CPU,
             memory=MEMORY,
             architecture=args.architecture,
@@ -139,3 +154,13 @@ def _tells(args: PrometheusArgs) -> list[Statement]:
             "Condition": {"StringLike": {"kms:ViaService": "sns.*.amazonaws.com"}},
         },
     ]
+
+
+def _written_to(workspace: aws.amp.Workspace | None) -> dict[str, pulumi.Input[str]]:
+    """Where start.sh has it write to; a workspace's endpoint ends with a slash."""
+    return {"REMOTE_WRITE": pulumi.Output.concat(workspace.prometheus_endpoint, REMOTE_WRITE)} if workspace else {}
+
+
+def _writes(workspace: aws.amp.Workspace | None) -> list[Statement]:
+    """Samples go in; what is there it can neither read nor delete."""
+    return [{"Effect": "Allow", "Action": "aps:RemoteWrite", "Resource": workspace.arn}] if workspace else []

@@ -33,6 +33,10 @@ PAID_BY_USE = {
         ("traffic through interface endpoints", "interface_endpoint_gb", "GB"),
     ],
     "aws:cloudwatch/logGroup:LogGroup": [("logs written", "log_gb", "GB")],
+    "aws:amp/workspace:Workspace": [
+        ("samples to Amazon Managed Prometheus", "managed_prometheus_ten_million_samples", "10 million"),
+        ("samples that it keeps", "managed_prometheus_gb_month", "GB and month"),
+    ],
     "aws:wafv2/webAcl:WebAcl": [("requests that the WAF looks at", "waf_million_requests", "million")],
     "aws:sqs/queue:Queue": [("requests to queues", "sqs_million_requests", "million")],
     "aws:s3/bucket:Bucket": [("files", "s3_gb_month", "GB and month")],
@@ -240,7 +244,8 @@ PRICED: dict[str, Callable[[Resource, Prices, list[Resource]], list[Line]]] = {
     "aws:secretsmanager/secret:Secret": _fixed("secrets", "secret_month"),
 }
 FREE = (
-    "aws:acm/", "aws:budgets/", "aws:iam/", "aws:route53/record:Record", "aws:scheduler/", "aws:sns/", "aws:sqs/",
+    "aws:acm/", "aws:amp/", "aws:budgets/",
+    "aws:iam/", "aws:route53/record:Record", "aws:scheduler/", "aws:sns/", "aws:sqs/",
     "aws:s3/", "aws:ecr/", "aws:cloudwatch/logGroup:LogGroup", "aws:appautoscaling/target:Target", "aws:vpc/",
     "aws:ecs/taskDefinition:TaskDefinition", "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
     "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/route", "aws:ec2/internetGateway:InternetGateway",

@@ -20,6 +20,10 @@ FOUNDATION = replace(facts.FOUNDATION, previews=facts.PREVIEWS)
 OUTPUTS = {
     "aws:ec2/vpc:Vpc": {"arn": "arn:aws:ec2:::vpc"},
     "aws:ecr/repository:Repository": {"repositoryUrl": "registry/app", "arn": "arn:aws:ecr:::repository"},
+    "aws:amp/workspace:Workspace": {
+        "arn": "arn:aws:aps:eu-central-1:123456789012:workspace/ws-1",
+        "prometheusEndpoint": "https://aps-workspaces.eu-central-1.amazonaws.com/workspaces/ws-1/",
+    },
     "docker-build:index:Image": {"digest": "sha256:abc", "ref": "registry/app:tag@sha256:abc"},
     "aws:rds/instance:Instance": {
         "address": "db.example",

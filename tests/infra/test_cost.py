@@ -235,6 +235,8 @@ def test_use_has_the_tables_unit_prices() -> None:
     assert found["traffic through NAT gateways"] == (0.045, "GB")
     assert found["logs written"] == (0.5, "GB")
     assert found["requests that the WAF looks at"] == (0.6, "million")
+    assert found["samples to Amazon Managed Prometheus"] == (0.9, "10 million")
+    assert found["samples that it keeps"] == (0.03, "GB and month")
 
 
 def test_a_stack_elsewhere_is_told_that_the_prices_are_not_its_own() -> None:

@@ -90,6 +90,7 @@ ROLES_OF_MONITORING = {
     "prometheus-task": FIND_TASKS
     | {"ecs:DescribeClusters", "ec2:DescribeNetworkInterfaces", "sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
+REMOTE_WRITE = {"aps:RemoteWrite"}
 ANY_RESOURCE = {"ecr:GetAuthorizationToken", "ec2:DescribeNetworkInterfaces"}  # AWS allows no resource on them
 
 
@@ -108,7 +109,10 @@ def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
                 assert statement["Condition"]["StringEquals"]["iam:PassedToService"] == "ecs-tasks.amazonaws.com"
     settings = Settings.from_files(stack)
     previews = ROLES_OF_PREVIEWS if settings.previews else {}
-    assert found == ROLES | previews | (ROLES_OF_MONITORING if settings.monitoring else {})
+    monitoring = ROLES_OF_MONITORING if settings.monitoring else {}
+    if settings.managed_prometheus:
+        monitoring = monitoring | {"prometheus-task": monitoring["prometheus-task"] | REMOTE_WRITE}
+    assert found == ROLES | previews | monitoring
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -1,0 +1,99 @@
+"""Prometheus: where its samples go beside its own disk, as the program has it and as its container writes it down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.components.endpoints import endpoints_of
+from infra.errors import SlipwayError
+from infra.settings import ROOT, Settings
+from tests.infra.program import containers, plain, program, programmed
+from tests.infra.promtool import promtool
+from tests.infra.recorder import of
+
+FOLDER = ROOT / "docker" / "prometheus"
+WORKSPACE = "aws:amp/workspace:Workspace"
+URL = "https://aps-workspaces.eu-central-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write"
+
+
+def test_production_writes_to_a_workspace_of_its_own_and_may_do_nothing_else_with_it() -> None:
+    found = program("prod")
+    (workspace,) = of(found, WORKSPACE)
+    (key,) = of(found, "aws:kms/key:Key")
+    assert workspace.inputs["kmsKeyArn"] == f"arn:aws:mock:::{key.name}"
+    assert workspace.protect
+    environment = {each["name"]: each["value"] for each in containers("prod")["prometheus"]["environment"]}
+    assert environment["REMOTE_WRITE"] == URL
+    (role,) = (r for r in of(found, "aws:iam/rolePolicy:RolePolicy") if r.name.endswith("-prometheus-task"))
+    statements = json.loads(plain(role.inputs["policy"]))["Statement"]
+    (written,) = [each for each in statements if "aps:" in json.dumps(each)]
+    assert written == {
+        "Effect": "Allow",
+        "Action": "aps:RemoteWrite",
+        "Resource": "arn:aws:aps:eu-central-1:123456789012:workspace/ws-1",
+    }
+
+
+def test_without_the_setting_it_writes_nowhere_else() -> None:
+    assert of(program("staging"), WORKSPACE) == []
+    assert "REMOTE_WRITE" not in {each["name"] for each in containers("staging")["prometheus"]["environment"]}
+
+
+def test_a_stack_that_protects_nothing_lets_its_workspace_go() -> None:
+    settings = Settings.from_files("staging").model_copy(update={"managed_prometheus": True, "protect": False})
+    (workspace,) = of(programmed("staging", settings), WORKSPACE)
+    assert not workspace.protect
+
+
+def test_a_network_without_a_way_out_has_an_endpoint_for_it() -> None:
+    closed = Settings.from_files("prod").model_copy(update={"interface_endpoints": True})
+    assert "aps-workspaces" in endpoints_of(closed)
+    assert "aps-workspaces" not in endpoints_of(closed.model_copy(update={"managed_prometheus": False}))
+
+
+def test_a_workspace_that_nobody_would_write_to_is_refused() -> None:
+    values = Settings.from_files("dev").model_dump(by_alias=True) | {"managedPrometheus": True, "monitoring": False}
+    with pytest.raises(SlipwayError, match="Set monitoring to true"):
+        Settings.load(values, "a test's stack")
+
+
+def written_down(folder: Path, **environment: str) -> dict[str, Any]:
+    """The configuration that start.sh hands to Prometheus, with its two folders in `folder`."""
+    script = (FOLDER / "start.sh").read_text().replace("/etc/slipway", str(FOLDER)).replace("/tmp/", f"{folder}/")  # noqa: S108
+    server = folder / "prometheus"
+    server.write_text("#!/bin/sh\nexit 0\n")
+    server.chmod(0o755)
+    given = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "AWS_REGION": "eu-central-1",
+        "CLUSTER_ARN": "arn:aws:ecs:eu-central-1:123456789012:cluster/main",
+        "STACK": "acme-prod",
+        "RETENTION": "15d",
+        "RETENTION_SIZE": "14000MB",
+    }
+    subprocess.run(["sh", "-c", script], env=given | environment, check=True)
+    found: dict[str, Any] = yaml.safe_load((folder / "prometheus.yml").read_text())
+    return found
+
+
+def test_its_container_signs_what_it_writes(tmp_path: Path) -> None:
+    found = written_down(tmp_path, REMOTE_WRITE=URL)
+    (target,) = found["remote_write"]
+    assert (target["url"], target["sigv4"]) == (URL, {"region": "eu-central-1"})
+    assert "@" not in json.dumps(found)
+    # Debian's promtool is older than the discovery of ECS's tasks: it is asked about the rest.
+    rest = tmp_path / "rest.yml"
+    ours = {key: value for key, value in found.items() if key not in ("scrape_configs", "rule_files")}
+    rest.write_text(yaml.safe_dump(ours))
+    assert "SUCCESS" in promtool("check", "config", rest)
+
+
+def test_its_container_writes_nowhere_else_without_an_address(tmp_path: Path) -> None:
+    assert "remote_write" not in written_down(tmp_path)
