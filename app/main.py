@@ -77,4 +77,3 @@ def _document_problems(app: FastAPI) -> None:
 
 
 app = create_app()
-# probe
