@@ -188,7 +188,7 @@ def _illness(service: Service, task: Task) -> str:
 
 def _most(service: Service) -> int:
     maximum = (service["deploymentConfiguration"] or {}).get("maximumPercent", 200)
-    return math.floor(service["desiredCount"] * maximum / 100)
+    return int(service["desiredCount"] * maximum // 100)
 
 
 def _start_new(cluster: str, service: Service, primary: Deployment) -> None:
