@@ -63,7 +63,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
         levers.write_text(levers.read_text().replace(STREAMING, SHORTER))
         app.write_text(app.read_text() + ROUTES)
         stack = clone.root / "stacks" / "Pulumi.local.yaml"
-        stack.write_text(stack.read_text() + "  deployProfile: streaming\n  environment: {EXPORTS_PER_HOUR: 1000}\n")
+        quick = stack.read_text()
+        assert "deployProfile: quick" in quick
+        stack.write_text(
+            quick.replace("deployProfile: quick", "deployProfile: streaming")
+            + "  environment: {EXPORTS_PER_HOUR: 1000}\n"
+        )
         clone.slipway("up")
         yield clone
 
