@@ -134,6 +134,8 @@ def test_a_version_that_gets_unhealthy_during_its_rollout_is_rolled_back(
     ]:
         assert words in str(failed.value)
     assert site.get() == (200, "one")
+    with pytest.raises(SlipwayError, match="Roll out"):
+        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
     print(f"unhealthy after 20 s: {asked.summary()}; rolled back {rolled_back:.1f} s")  # noqa: T201
 
 
