@@ -25,8 +25,7 @@ ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct h
 JOBS_SECONDS = 180
 STREAMING, SHORTER = '"streaming": Rollout(100, 105, 120)', '"streaming": Rollout(20, 30, 40)'
 TICKS = 45
-"""Longer than the 20 s after which its task is told to stop and the 5 s that the app serves on; shorter than the 30 s more
-that it then has."""
+"""More than the 20 s until its task is told to stop and the 5 s that the app serves on; fewer than the grace after that."""
 AWAY_SECONDS = 20
 ROUTES = f"""
 
