@@ -25,7 +25,7 @@ ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct h
 JOBS_SECONDS = 180
 STREAMING, SHORTER = '"streaming": Rollout(100, 105, 120)', '"streaming": Rollout(20, 30, 40)'
 TICKS = 45
-"""More than the 20 s until its task is told to stop and the 5 s that the app serves on; fewer than the grace after that."""
+"""More than the 25 s until its task shuts down, fewer than the 30 s of grace that it then has beside them."""
 AWAY_SECONDS = 20
 ROUTES = f"""
 
