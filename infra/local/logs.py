@@ -13,6 +13,7 @@ from infra.local.emulator import process as emulator
 from infra.local.paths import run_dir
 from infra.local.session import Session, open_session
 from infra.local.status import client
+from infra.release.rollout import fell
 
 FILES = {"emulator": "emulator.log", "docker": "dockerd.log"}
 POLL_SECONDS = 1.0
@@ -69,9 +70,8 @@ def _failed_tasks(session: Session) -> list[dict[str, Any]]:
 
 def _failed(task: dict[str, Any]) -> bool:
     """Not one that somebody or a deployment stopped, nor a one-off task that did what it had to."""
-    asked = task.get("stopCode") in ("ServiceSchedulerInitiated", "UserInitiated")
     ended_by_itself = task.get("stopCode") == "EssentialContainerExited"
-    return not asked and not (ended_by_itself and all(c.get("exitCode") == 0 for c in task["containers"]))
+    return fell(task) and not (ended_by_itself and all(c.get("exitCode") == 0 for c in task["containers"]))
 
 
 def _last_words(session: Session, task: dict[str, Any], lines: int) -> list[str]:

@@ -16,6 +16,8 @@ from infra.release.speaker import Say
 
 UNDER_WAY = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 SUCCESSFUL = "SUCCESSFUL"
+CHECK_FAILED = "Task failed "
+"""How ECS's reason begins: `... ELB health checks in (target-group ...)`, `... container health checks`."""
 POLL_SECONDS = 2.0
 """Four calls each time; ECS allows 20 reads a second in an account and region, to everybody in it together."""
 TIMEOUT_SECONDS = 2400.0
@@ -151,11 +153,17 @@ def stopped_tasks(aws: Clients, service: Service, deployment: Deployment) -> lis
     found = [
         task
         for task in _tasks(aws, service, ("STOPPED",))
-        if belongs(task, deployment)
-        and task["lastStatus"] == "STOPPED"
-        and task.get("stopCode") not in ("ServiceSchedulerInitiated", "UserInitiated")
+        if belongs(task, deployment) and task["lastStatus"] == "STOPPED" and fell(task)
     ]
     return sorted(found, key=lambda task: task["stoppedAt"], reverse=True)
+
+
+def fell(task: Any) -> bool:
+    """Whether a stopped task ended unasked. ECS has no code of its own for one that it stopped because a check failed:
+    only the reason tells it from one that a deployment stopped (aws/containers-roadmap #612).
+    """
+    asked = task.get("stopCode") in ("ServiceSchedulerInitiated", "UserInitiated")
+    return not asked or str(task.get("stoppedReason")).startswith(CHECK_FAILED)
 
 
 def belongs(task: Any, deployment: Deployment) -> bool:

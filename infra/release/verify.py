@@ -23,6 +23,7 @@ ENDS = {
     "STOPPED": "it was stopped",
 }
 
+WATCH_SECONDS, LONGEST_WATCH_SECONDS = 15.0, 180.0
 SETTLE_SECONDS = 60.0
 """A service that was rolled out may have lost a task just now; ECS starts another within seconds."""
 
@@ -52,6 +53,7 @@ def verify(
     if front_door:
         say(smoke(front_door))
     if before is None or before.arn != deployment.arn or not before.ended:
+        _lasts(aws, service, deployment, say, put_back=again)
         say(f"{service.name}: {told(phases(aws, service, deployment))}")
     return Verified(deployment, digests)
 
@@ -87,7 +89,7 @@ def _good(deployment: Deployment, service: Service) -> bool:
 def _why_again(before: Deployment, service: Service) -> str:
     if before.task_definition != service.task_definition:
         name = before.task_definition.rsplit("/", 1)[-1]
-        return f"Somebody else deployed {name} to {service.name}: putting {_short(service)} back."
+        return f"Somebody else deployed {name} to {service.name}, or its tasks fell: putting {_short(service)} back."
     return f"The last rollout of {_short(service)} ended as {before.status}: trying it once more."
 
 
@@ -122,6 +124,43 @@ def _stands(aws: Aws, service: Service, deployment: Deployment) -> None:
             ]
             raise SlipwayError("\n".join(lines), "Mend it, or go back: `slipway rollback STACK`.")
         time.sleep(rollout.POLL_SECONDS)
+
+
+def _lasts(aws: Aws, service: Service, deployment: Deployment, say: Say, *, put_back: bool) -> None:
+    """Where new tasks fell during the rollout, those that run have to outlive them, or the former is put back.
+
+    ECS's breaker counts failures in a row: tasks that come up healthy each time, and fall later, are none to it.
+    """
+    fallen = rollout.stopped_tasks(aws, service, deployment)
+    if not fallen:
+        return
+    ages = [(task["stoppedAt"] - task["startedAt"]).total_seconds() for task in fallen if "startedAt" in task]
+    seconds = min(max(ages, default=0.0) + WATCH_SECONDS, LONGEST_WATCH_SECONDS)
+    say(f"{service.name}: {len(fallen)} of its new tasks fell. Watching for {seconds:.0f} s whether another does.")
+    deadline = time.monotonic() + seconds
+    while len(rollout.stopped_tasks(aws, service, deployment)) <= len(fallen):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(rollout.POLL_SECONDS)
+    head, lines = f"Verify: the new tasks of {service.name} come up, and fall later", explain(aws, service, deployment)
+    history = rollout.deployments(aws, service.cluster, service.name)
+    good = (each for each in history if each.status == SUCCESSFUL and each.task_definition != service.task_definition)
+    former = next(good, None)
+    if put_back and former:
+        aws.client("ecs").update_service(
+            cluster=service.cluster,
+            service=service.name,
+            taskDefinition=former.task_definition,
+            forceNewDeployment=True,
+        )
+        back = Service(service.cluster, service.name, former.task_definition)
+        ended = rollout.follow(aws, back, say)
+        done = "rolled back" if ended and _good(ended, back) else "tried to roll back, without success,"
+        head = f"{head}; {done} to {_short(back)}"
+    raise SlipwayError(
+        "\n".join([f"{head}.", *lines, serving(aws, service)]),
+        "Mend it and run `up` again: until this revision serves and lasts, every `up` fails here.",
+    )
 
 
 def _say_alarms(aws: Aws, service: Service, say: Say) -> None:

@@ -6,6 +6,7 @@ Each prints its figures (pytest -rP): requests, seconds to serving, complete or 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -104,6 +105,43 @@ def test_a_first_deploy_that_fails_ends_within_a_minute_and_the_first_fix_works(
     deploy(site, local, site.define(VERSION="fixed"), said, "fixed")
     assert site.get() == (200, "fixed")
     print(f"first deploy: over after {took:.1f} s")  # noqa: T201
+
+
+def test_a_version_that_gets_unhealthy_during_its_rollout_is_rolled_back(
+    site: Site, local: Aws, aws: Callable[[str], Any]
+) -> None:
+    """Its checks fail after 20 s and it answers on; each new task is healthy first, so ECS's breaker counts nothing."""
+    said: list[str] = []
+    site.serve(site.define(VERSION="one"), count=2, grace=2)
+    site.ended()
+    drains_for(site, aws, 35)
+    with load(site, 50) as asked:
+        began = time.monotonic()
+        definition = site.define(VERSION="two", UNREADY_AFTER="20", ANSWERS_ON="1")
+        site.update(definition)
+        until(lambda: "draining" in site.states())
+        drains_for(site, aws, 2)
+        with pytest.raises(SlipwayError) as failed:
+            verify(local, Service(site.cluster, "web", definition), said.append)
+        rolled_back = time.monotonic() - began
+    assert asked.failed() == []
+    for words in [
+        f"fall later; rolled back to {site.name}:1",
+        "Task failed ELB health checks",
+        "codes: [503]",
+        "The last lines of web",
+        f"Running now: 2 of {site.name}:1.",
+    ]:
+        assert words in str(failed.value)
+    assert site.get() == (200, "one")
+    with pytest.raises(SlipwayError, match="Roll out"):
+        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
+    print(f"unhealthy after 20 s: {asked.summary()}; rolled back {rolled_back:.1f} s")  # noqa: T201
+
+
+def drains_for(site: Site, aws: Callable[[str], Any], seconds: int) -> None:
+    delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
+    aws("elbv2").modify_target_group_attributes(TargetGroupArn=site.group, Attributes=[delay])
 
 
 def test_a_version_that_gets_unhealthy_later_is_no_success_on_the_next_up(site: Site, local: Aws) -> None:

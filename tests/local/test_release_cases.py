@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,9 +19,32 @@ import pytest
 
 from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
 from tests.local.conftest import until
+from tests.local.load import Load
 
 ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
 JOBS_SECONDS = 180
+STREAMING, SHORTER = '"streaming": Rollout(100, 105, 120)', '"streaming": Rollout(20, 30, 40)'
+TICKS = 45
+"""More than the 25 s until its task shuts down, fewer than the 30 s of grace that it then has beside them."""
+AWAY_SECONDS = 20
+ROUTES = f"""
+
+import asyncio
+from starlette.responses import StreamingResponse
+
+@app.get("/slow", include_in_schema=False)
+async def slow() -> str:
+    await asyncio.sleep(3)
+    return "slow"
+
+@app.get("/ticks", include_in_schema=False)
+async def ticks() -> StreamingResponse:
+    async def each():
+        for number in range({TICKS}):
+            yield f"{{number}}\\n"
+            await asyncio.sleep(1)
+    return StreamingResponse(each(), media_type="text/event-stream")
+"""
 OWN = "-web-rollback"
 """The alarm that rolls the web back."""
 
@@ -32,10 +56,19 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """Its first deployment is one of the profile `streaming`, whose tasks drain for 100 s: there are none yet."""
+    """Of the profile `streaming`, a fifth as long as it is, with an answer that outlives its deregistration delay."""
     with cloned(tmp_path_factory.mktemp("release")) as clone:
+        levers, app = clone.root / "infra" / "contract.py", clone.root / "app" / "main.py"
+        assert STREAMING in levers.read_text()
+        levers.write_text(levers.read_text().replace(STREAMING, SHORTER))
+        app.write_text(app.read_text() + ROUTES)
         stack = clone.root / "stacks" / "Pulumi.local.yaml"
-        stack.write_text(stack.read_text() + "  deployProfile: streaming\n  environment: {EXPORTS_PER_HOUR: 1000}\n")
+        quick = stack.read_text()
+        assert "deployProfile: quick" in quick
+        stack.write_text(
+            quick.replace("deployProfile: quick", "deployProfile: streaming")
+            + "  environment: {EXPORTS_PER_HOUR: 1000}\n"
+        )
         clone.slipway("up")
         yield clone
 
@@ -53,6 +86,45 @@ def api(clone: Clone) -> Iterator[httpx.Client]:
         form = {"username": ADA["email"], "password": ADA["password"]}
         api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
         yield api
+
+
+def test_a_streaming_rollout_lets_long_answers_end_and_a_database_that_is_away_rolls_nothing_back(
+    clone: Clone,
+) -> None:
+    """50 requests a second, one of 3 s always in flight, and an answer that its old task goes on with after SIGTERM."""
+    outputs = json.loads(clone.pulumi("stack", "output", "--json"))
+    host, service = urlsplit(outputs["url"]).netloc, outputs["services"]["web"]
+    where = {"cluster": outputs["cluster"], "service": service}
+    newest = lambda: clone.aws("ecs").list_service_deployments(**where)["serviceDeployments"][0]  # noqa: E731
+    before = newest()["serviceDeploymentArn"]
+    old = {task["id"] for task in clone.status()["tasks"]}
+    (database,) = docker_lines("ps", "--quiet", *clone.store("rds"))
+    configure(clone, "--path", "environment.DRAIN_SECONDS", "3")
+    began = time.monotonic()
+    with Load(clone.port, host, 50, "/livez", slow=50) as asked, ThreadPoolExecutor() as pool:
+        up = pool.submit(clone.slipway, "up")
+        until(lambda: newest()["serviceDeploymentArn"] != before or up.done(), 300)
+        changed = time.monotonic() - began
+        streamed = pool.submit(ticks, clone, host)
+        docker_lines("stop", "--time", "2", database)
+        time.sleep(AWAY_SECONDS)
+        assert newest()["status"] == "IN_PROGRESS"
+        docker_lines("start", database)
+        told = up.result()
+        complete = time.monotonic() - began
+    assert asked.failed() == []
+    assert streamed.result() == "".join(f"{number}\n" for number in range(TICKS))
+    assert newest()["status"] == "SUCCESSFUL", told
+    assert not old & {task["id"] for task in clone.status()["tasks"]}
+    until(lambda: clone.get("/readyz")[0] == 200)
+    assert "Nothing to change." in clone.slipway("up")
+    print(f"streaming, database away: {asked.summary()}; changed {changed:.1f} s, complete {complete:.1f} s")  # noqa: T201
+
+
+def ticks(clone: Clone, host: str) -> str:
+    """A long answer, to its end."""
+    with httpx.stream("GET", f"http://127.0.0.1:{clone.port}/ticks", headers={"host": host}, timeout=30) as answer:
+        return "".join(answer.iter_text())
 
 
 def test_a_rollout_loses_no_job_and_each_has_its_effect_once(clone: Clone, api: httpx.Client) -> None:

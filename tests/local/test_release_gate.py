@@ -170,6 +170,11 @@ def test_what_would_stop_a_release_half_way_fails_in_the_preview(
     assert told in release.preview(code=1, **change)
 
 
+def test_where_there_is_no_room_for_a_release_nothing_is_migrated(release: Release) -> None:
+    assert "has no image" in release.up(code=1, image=GONE)
+    assert release.migrations() == []
+
+
 PHASES = [
     pytest.param("looking for room", id="capacity"),
     pytest.param("migrating", id="migrate"),

@@ -41,15 +41,30 @@ def test_what_is_not_as_it_should_be_is_named_and_has_an_exit_code(status: Statu
 
 
 @pytest.mark.parametrize(
-    ("code", "exits", "failed"),
+    ("code", "reason", "exits", "failed"),
     [
-        ("EssentialContainerExited", [1], True),
-        ("EssentialContainerExited", [0], False),  # a one-off task that did what it had to
-        ("TaskFailedHealthChecks", [0], True),  # it ended in order when it was told to
-        ("TaskFailedToStart", [None], True),
-        ("ServiceSchedulerInitiated", [137], False),
-        ("UserInitiated", [0], False),
+        ("EssentialContainerExited", "Essential container in task exited", [1], True),
+        (
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            [0],
+            False,
+        ),  # a one-off task that did what it had to
+        (
+            "ServiceSchedulerInitiated",
+            "Task failed ELB health checks in (target-group x)",
+            [0],
+            True,
+        ),  # it ended in order when it was told to
+        ("TaskFailedToStart", "CannotPullContainerError", [None], True),
+        ("ServiceSchedulerInitiated", "Scaling activity initiated by deployment x", [137], False),
+        ("UserInitiated", "by hand", [0], False),
     ],
 )
-def test_the_log_of_what_failed_is_of_tasks_that_nobody_stopped(code: str, exits: list[Any], failed: bool) -> None:
-    assert _failed({"stopCode": code, "containers": [{"exitCode": exit} for exit in exits]}) == failed
+def test_the_log_of_what_failed_is_of_tasks_that_nobody_stopped(
+    code: str, reason: str, exits: list[Any], failed: bool
+) -> None:
+    assert (
+        _failed({"stopCode": code, "stoppedReason": reason, "containers": [{"exitCode": exit} for exit in exits]})
+        == failed
+    )

@@ -1,4 +1,7 @@
-"""Serves on 8000 from the start; its checks succeed READY_AFTER seconds, until UNREADY_AFTER. Says its VERSION."""
+"""Serves on 8000 from the start; its checks succeed READY_AFTER seconds, until UNREADY_AFTER. Says its VERSION.
+
+With ANSWERS_ON it still answers whom its checks do not ask for.
+"""
 
 import os
 import time
@@ -14,7 +17,8 @@ class Handler(BaseHTTPRequestHandler):
         ready = ready_after <= time.monotonic() - started < unready_after
         if self.path.startswith("/slow"):
             time.sleep(3)
-        self.send_response(200 if ready else 503)
+        answers = ready or (self.path == "/" and "ANSWERS_ON" in os.environ)
+        self.send_response(200 if answers else 503)
         self.send_header("X-Release", os.environ.get("VERSION", "1"))
         self.end_headers()
         self.wfile.write(os.environ.get("VERSION", "1").encode())

@@ -63,7 +63,7 @@ def tick(cluster: str, service: Service) -> None:
             return
         primary = service["deployments"][0]
         _count_failures(service, primary, tasks)
-        _replace_unhealthy(service, live)
+        _replace_unhealthy(service, primary, live)
         trouble = breaker.broken(service, primary) if primary["rolloutState"] == "IN_PROGRESS" else ""
         if trouble and not primary.get("_completed"):
             breaker.fail(service, primary, trouble, _event)
@@ -142,7 +142,9 @@ def _count_failures(service: Service, primary: Deployment, tasks: list[Task]) ->
         if task["lastStatus"] != "STOPPED":
             continue
         task["_counted"] = True
-        if task["stopCode"] in ("ServiceSchedulerInitiated", "UserInitiated"):
+        if task["stopCode"] in ("ServiceSchedulerInitiated", "UserInitiated") and not task["stoppedReason"].startswith(
+            "Task failed "
+        ):
             continue
         _event(service, f"task {task['taskArn'].rsplit('/', 1)[-1]} stopped: {task['stoppedReason']}")
         if task.get("_deployment_id") == primary["id"]:
@@ -152,30 +154,49 @@ def _count_failures(service: Service, primary: Deployment, tasks: list[Task]) ->
             primary["_not_before"] = time.monotonic() + pause
 
 
-def _replace_unhealthy(service: Service, live: list[Task]) -> None:
-    grace = float(service.get("healthCheckGracePeriodSeconds") or 0)
+def _replace_unhealthy(service: Service, primary: Deployment, live: list[Task]) -> None:
+    """A task that was healthy before is stopped when another is healthy in its place, where `maximumPercent` has room
+    for that; all others at once. ECS has no stop code of its own for it.
+    """
     for task in live:
-        if task["lastStatus"] != "RUNNING":
-            continue
-        if task["healthStatus"] == "UNHEALTHY":
-            _stop(task, "Task failed container health checks", "TaskFailedHealthChecks")
-        elif time.monotonic() - task["_started"] > grace:
-            for arn, address, port in _targets(service, task):
-                if checker.state(arn, address, port) == "unhealthy":
+        if healthy(service, task):
+            task["_proven"] = True
+        task["_ill"] = _illness(service, task)
+    mine = [task for task in live if task.get("_deployment_id") == primary["id"] and not task["_ill"]]
+    replaced = sum(healthy(service, task) for task in mine) >= service["desiredCount"]
+    no_room = len(mine) < service["desiredCount"] and len(live) >= _most(service)
+    for task in live:
+        if task["_ill"] and (replaced or no_room or not task.get("_proven")):
+            _stop(task, task["_ill"], "ServiceSchedulerInitiated")
+
+
+def _illness(service: Service, task: Task) -> str:
+    """Why a running task has to be replaced; empty where it need not be."""
+    if task["lastStatus"] != "RUNNING":
+        return ""
+    if task["healthStatus"] == "UNHEALTHY":
+        return "Task failed container health checks"
+    if time.monotonic() - task["_started"] > float(service.get("healthCheckGracePeriodSeconds") or 0):
+        for arn, address, port in _targets(service, task):
+            if checker.state(arn, address, port) == "unhealthy":
+                if not task.get("_ill"):
                     told = f"(port {port}) is unhealthy in (target-group {arn})"
                     _event(service, f"{told} due to (reason {checker.description(arn, address, port)})")
-                    reason = f"Task failed ELB health checks in (target-group {arn})"
-                    _stop(task, reason, "TaskFailedHealthChecks")
-                    break
+                return f"Task failed ELB health checks in (target-group {arn})"
+    return ""
+
+
+def _most(service: Service) -> int:
+    maximum = (service["deploymentConfiguration"] or {}).get("maximumPercent", 200)
+    return int(service["desiredCount"] * maximum // 100)
 
 
 def _start_new(cluster: str, service: Service, primary: Deployment) -> None:
     if primary["rolloutState"] == "FAILED" or time.monotonic() < primary.get("_not_before", 0):
         return
     live = [task for task in tasks_of(service) if task["desiredStatus"] == "RUNNING"]
-    mine = [task for task in live if task.get("_deployment_id") == primary["id"]]
-    maximum = (service["deploymentConfiguration"] or {}).get("maximumPercent", 200)
-    room = math.floor(service["desiredCount"] * maximum / 100) - len(live)
+    mine = [task for task in live if task.get("_deployment_id") == primary["id"] and not task.get("_ill")]
+    room = _most(service) - len(live)
     for _ in range(min(room, service["desiredCount"] - len(mine))):
         _run(cluster, service, primary)
 
@@ -201,7 +222,7 @@ def _run(cluster: str, service: Service, deployment: Deployment) -> None:
 def _stop_old(service: Service, primary: Deployment) -> None:
     """Stop surplus tasks of the primary, and others as far as enough healthy ones stay."""
     live = [task for task in tasks_of(service) if task["desiredStatus"] == "RUNNING"]
-    mine = [task for task in live if task.get("_deployment_id") == primary["id"]]
+    mine = [task for task in live if task.get("_deployment_id") == primary["id"] and not task.get("_ill")]
     surplus = len(mine) - service["desiredCount"]
     if surplus > 0:
         for task in sorted(mine, key=lambda t: healthy(service, t))[:surplus]:
