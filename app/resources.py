@@ -59,7 +59,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     files = make_files(settings, database)
     run = Run(database, files, settings.job_time_limit)
     jobs = make_sender(settings, run)
-    tokens = Tokens(settings.signing_key, settings.access_token_lifetime)
+    tokens = Tokens(settings.signing_key, settings.access_token_lifetime, settings.former_signing_key)
     try:
         yield Resources(settings, database, store, passwords, tokens, files, run, jobs, Health(database, store))
     finally:

@@ -59,10 +59,15 @@ VALUES: dict[str, str | None] = {
     "stack.tier": None,
     "stack.hosts": None,
     "generated": None,
+    "generated.former": None,
 }
 """What `variables` may ask for, and the store that it comes from."""
-SECRET_VALUES = {"database.url", "database.password", "cache.url", "cache.password", "generated"}
+SECRET_VALUES = {"database.url", "database.password", "cache.url", "cache.password", "generated", "generated.former"}
 """Those that a container gets from Secrets Manager: a URL has the password in it."""
+
+GENERATED = {"generated", "generated.former"}
+FORMER = "FORMER_"
+"""Before the name of a generated variable: the one that holds its value of before the last rotation."""
 
 
 def _words(value: object) -> object:
@@ -236,6 +241,10 @@ class App(_Part):
             store = VALUES[value]
             if store and store not in stores:
                 raise ValueError(f"variables.{name} is {value}, but nothing needs the {store}: add it to needs")
+            if value == "generated.former" and self.variables.get(name.removeprefix(FORMER)) != "generated":
+                raise ValueError(
+                    f"variables.{name} is generated.former: call it {FORMER} and the name of a generated variable"
+                )
         known = self.secret_variables
         for name, process in self.processes.items():
             unknown = [secret for secret in process.secrets or () if secret not in known]
@@ -262,7 +271,7 @@ class App(_Part):
     @property
     def secret_variables(self) -> set[str]:
         """The variables that come from Secrets Manager and belong to no store."""
-        return {name for name, value in self.variables.items() if value == "generated"} | set(self.secrets)
+        return {name for name, value in self.variables.items() if value in GENERATED} | set(self.secrets)
 
     @property
     def served(self) -> dict[str, Process]:

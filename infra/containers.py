@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 
 from infra import contract
-from infra.app import SECRET_VALUES, VALUES, App
+from infra.app import GENERATED, SECRET_VALUES, VALUES, App
 from infra.components.task import Container
 from infra.foundation import SecretValue
 from infra.settings import ROOT, Settings
@@ -141,6 +141,7 @@ def database_step(app: App, image: pulumi.Input[str], values: Values, database: 
             "RELEASE_ROLE": database.release,
             "USERS_ROLE": database.users,
             "APP_ROLE": database.app,
+            "RETIRED_ROLES": ",".join(database.retired),
             "APP_OWNS": "false" if app.release else "true",
         },
         secrets={
@@ -178,6 +179,8 @@ class DatabaseStep:
     """RDS keeps the owner's name and password in one JSON secret."""
     release_verifier: SecretValue
     app_verifier: SecretValue
+    retired: Sequence[str] = ()
+    """Roles of generations that were ended: they log in no more."""
 
 
 def _key(secret_arn: pulumi.Input[str], key: str) -> SecretValue:
@@ -197,8 +200,9 @@ def _variables(app: App, process: str, values: Values) -> tuple[dict[str, Any], 
         store = VALUES[value]
         if store and store not in stores:
             continue
-        if value == "generated":
-            if name in allowed:
+        if value in GENERATED:
+            # There is no former value before the first rotation, nor after it was ended.
+            if name in allowed and name in values.secret:
                 secret[name] = values.secret[name]
         elif value in SECRET_VALUES:
             secret[name] = values.secret[value]

@@ -139,6 +139,7 @@ class Settings(BaseModel):
     deploy_profile: Literal["fast", "safe", "streaming", "quick"]
     release_timeout_minutes: Annotated[int, Field(ge=1, le=720)]
     secrets_generation: Annotated[int, Field(ge=1)]
+    secrets_retired: Annotated[int, Field(ge=0)]
     protect: bool
     log_retention_days: Annotated[int, AfterValidator(_retention)]
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
@@ -171,6 +172,15 @@ class Settings(BaseModel):
         if self.managed_prometheus and not self.monitoring:
             raise ValueError(
                 "managedPrometheus is true and monitoring is not: nobody would write to it. Set monitoring to true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _secrets(self) -> Self:
+        if self.secrets_retired >= self.secrets_generation:
+            raise ValueError(
+                f"secretsRetired is {self.secrets_retired}: it must be below secretsGeneration, which is "
+                f"{self.secrets_generation} and in use. Raise that first, and deploy it"
             )
         return self
 
@@ -218,6 +228,11 @@ class Settings(BaseModel):
             "cacheNodes": "cache" in stores and self.cache_nodes < 2,
         }
         return [key for key, wrong in weak.items() if wrong]
+
+    @property
+    def former_secrets(self) -> bool:
+        """Whether there is a generation before this one that still opens something."""
+        return self.secrets_retired < self.secrets_generation - 1
 
     @property
     def pinned(self) -> str:

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract, naming
-from infra.app import App
+from infra.app import FORMER, App
 from infra.components.alarms import Watched
 from infra.components.cache import Cache, CacheArgs
 from infra.components.database import Database, DatabaseArgs
@@ -48,11 +48,13 @@ class Stores:
         self._urls: dict[str, pulumi.Output[str]] = {}
         # Without a domain the load balancer's own name is good enough.
         self._plain = stack_values(name, settings, settings.domain or "*")
-        self._secret: dict[str, SecretValue] = {
-            variable: secrets.generated(variable.lower().replace("_", "-")).reference()
-            for variable, value in app.variables.items()
-            if value == "generated"
-        }
+        self._secret: dict[str, SecretValue] = {}
+        for variable, value in app.variables.items():
+            if value == "generated":
+                group = secrets.generated(variable.lower().replace("_", "-"))
+                self._secret[variable] = group.reference()
+                if former := group.former():
+                    self._secret[FORMER + variable] = former
         self._for_release: dict[str, pulumi.Input[str]] = {}
         self._secret_for_release: dict[str, SecretValue] = {}
         if "database" in app.stores:
@@ -106,6 +108,11 @@ class Stores:
             master_secret_arn=database.master_secret_arn,
             release_verifier=passwords.reference("releaseVerifier"),
             app_verifier=passwords.reference("appVerifier"),
+            retired=[
+                f"{base}_{user}_{number}"
+                for number in range(1, self._settings.secrets_retired + 1)
+                for user in ("app", "release")
+            ],
         )
         self._plain |= {
             "database.host": facts.host,

@@ -8,7 +8,7 @@ import unicodedata
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jwt
 from pwdlib import PasswordHash
@@ -73,8 +73,10 @@ class Caller(NamedTuple):
 class Tokens:
     """Makes and reads access tokens."""
 
-    def __init__(self, key: str, lifetime: int) -> None:
+    def __init__(self, key: str, lifetime: int, former_key: str | None = None) -> None:
         self._key = key
+        # Signs nothing; what it signed before the keys were changed is good until it expires.
+        self._former_key = former_key
         self.lifetime = lifetime
         # A caller sends the same token again and again: its signature is checked once.
         self._verified = lru_cache(maxsize=4096)(self._verify)
@@ -100,8 +102,17 @@ class Tokens:
         return caller if time.time() < expires else None
 
     def _verify(self, token: str) -> tuple[Caller, int]:
-        claims = jwt.decode(token, self._key, [ALGORITHM], options={"require": ["exp", "sub", "ver", "adm"]})
+        try:
+            claims = _claims(token, self._key)
+        except jwt.InvalidSignatureError:
+            if self._former_key is None:
+                raise
+            claims = _claims(token, self._former_key)
         return Caller(uuid.UUID(claims["sub"]), int(claims["ver"]), claims["adm"] is True), int(claims["exp"])
+
+
+def _claims(token: str, key: str) -> dict[str, Any]:
+    return jwt.decode(token, key, [ALGORITHM], options={"require": ["exp", "sub", "ver", "adm"]})
 
 
 def new_refresh_token() -> str:

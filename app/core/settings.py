@@ -85,6 +85,7 @@ class Settings(BaseSettings):
 
     # Security. Lifetimes are in seconds.
     secret_key: SecretStr | None = None
+    former_secret_key: SecretStr | None = None  # of before the last rotation: still verified, signs nothing
     access_token_lifetime: int = 15 * 60
     refresh_token_lifetime: int = 14 * 24 * 3600
     cors_origins: Names = []
@@ -133,12 +134,14 @@ class Settings(BaseSettings):
         found: list[str] = []
         if "*" in self.cors_origins:
             found.append("CORS_ORIGINS must list origins: '*' would let any site use a visitor's credentials")
-        if self.secret_key is not None:
-            key = self.secret_key.get_secret_value()
+        for name, secret in (("SECRET_KEY", self.secret_key), ("FORMER_SECRET_KEY", self.former_secret_key)):
+            key = secret.get_secret_value() if secret else None
+            if key is None:
+                continue
             if len(key.encode()) < MINIMUM_SECRET_LENGTH or len(set(key)) < 10:
-                found.append(f"SECRET_KEY must have at least {MINIMUM_SECRET_LENGTH} random bytes")
+                found.append(f"{name} must have at least {MINIMUM_SECRET_LENGTH} random bytes")
             elif any(word in key.lower() for word in PLACEHOLDERS):
-                found.append("SECRET_KEY is a placeholder")
+                found.append(f"{name} is a placeholder")
         if self.otel_exporter_otlp_endpoint and not self.otel_exporter_otlp_endpoint.startswith(
             ("https://", "http://")
         ):
@@ -219,6 +222,11 @@ class Settings(BaseSettings):
     def signing_key(self) -> str:
         """The key that signs access tokens: SECRET_KEY, or on a laptop without one the data folder's."""
         return self.secret_key.get_secret_value() if self.secret_key else shared_key(self._folder)
+
+    @property
+    def former_signing_key(self) -> str | None:
+        """The key that signed before SECRET_KEY did, and still verifies."""
+        return self.former_secret_key.get_secret_value() if self.former_secret_key else None
 
     @property
     def _folder(self) -> Path:

@@ -6,6 +6,7 @@
 --   RELEASE_ROLE   logs in for the release step, and acts as OWNER_ROLE: what it makes belongs to that
 --   USERS_ROLE     may read and write all tables
 --   APP_ROLE       logs in for the app: a member of USERS_ROLE, or of OWNER_ROLE where APP_OWNS is true (no release step)
+--   RETIRED_ROLES  of generations that were ended, with commas between: they log in no more, and those who are in go
 
 \getenv owner OWNER_ROLE
 \getenv release RELEASE_ROLE
@@ -14,6 +15,7 @@
 \getenv app APP_ROLE
 \getenv app_verifier APP_VERIFIER
 \getenv app_owns APP_OWNS
+\getenv retired RETIRED_ROLES
 
 SELECT format('CREATE ROLE %I NOLOGIN', role) FROM unnest(ARRAY[:'owner', :'users']) AS role
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
@@ -21,7 +23,7 @@ SELECT format('CREATE ROLE %I LOGIN NOCREATEDB NOCREATEROLE', role) FROM unnest(
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
 
 SET password_encryption = 'scram-sha-256';
-SELECT format('ALTER ROLE %I PASSWORD %L', role, verifier)
+SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', role, verifier)
 FROM (VALUES (:'release', :'release_verifier'), (:'app', :'app_verifier')) AS given(role, verifier) \gexec
 
 -- Whoever makes a role may do this to it, but has to be a member to act as it (Postgres 16).
@@ -46,5 +48,12 @@ SELECT format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %I', :'u
 SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT %s TO %I', what, :'users')
 FROM unnest(ARRAY['SELECT, INSERT, UPDATE, DELETE ON TABLES', 'USAGE, SELECT ON SEQUENCES']) AS what \gexec
 RESET ROLE;
+
+SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname) FROM pg_roles
+WHERE rolname = ANY (string_to_array(:'retired', ',')) AND rolcanlogin \gexec
+-- Whoever ends a session has to be a member of its role.
+SELECT format('GRANT %I TO CURRENT_USER', rolname) FROM pg_roles
+WHERE rolname = ANY (string_to_array(:'retired', ',')) \gexec
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY (string_to_array(:'retired', ','));
 
 \echo The database has its roles.

@@ -31,6 +31,8 @@ class CacheArgs:
     nodes: int = 1
     """With two or more it fails over by itself, across zones."""
     snapshot_days: int = 1
+    token_strategy: str | None = None
+    """How a changed token comes in: ROTATE beside the one before, then SET alone. None at first."""
 
     @classmethod
     def of(
@@ -44,6 +46,7 @@ class CacheArgs:
             node_type=settings.cache_class,
             version=settings.cache_version,
             nodes=settings.cache_nodes,
+            token_strategy=_strategy(settings),
         )
 
 
@@ -94,6 +97,8 @@ class Cache(pulumi.ComponentResource):
             kms_key_id=args.key_arn,
             parameter_group_name=parameters.name,
             auth_token=args.auth_token,
+            # The provider asks for it when either of the two has changed; AWS takes SET only after ROTATE.
+            auth_token_update_strategy=args.token_strategy,
             auto_minor_version_upgrade=True,
             apply_immediately=True,  # as the database
             snapshot_retention_limit=args.snapshot_days,
@@ -110,6 +115,12 @@ class Cache(pulumi.ComponentResource):
         )
         self.alarms = _alarms(args, redis)
         self.register_outputs({"address": redis.primary_endpoint_address})
+
+
+def _strategy(settings: Settings) -> str | None:
+    if settings.secrets_generation == 1:
+        return None
+    return "ROTATE" if settings.former_secrets else "SET"
 
 
 def _family(version: str) -> str:

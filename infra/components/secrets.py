@@ -29,19 +29,27 @@ class SecretsArgs:
     key_arn: pulumi.Input[str]
     generation: int = 1
     """Raise it to have all generated values made anew."""
+    former: bool = False
+    """Whether the values of the generation before are kept: tasks, and a rollback, still ask for them."""
     recovery_window_days: int = 30
     """0 frees the name at once."""
 
     @classmethod
     def of(cls, settings: Settings, *, key_arn: pulumi.Input[str]) -> SecretsArgs:
         """As a stack's settings have it."""
-        return cls(key_arn, settings.secrets_generation, 30 if settings.protect else 0)
+        return cls(
+            key_arn,
+            settings.secrets_generation,
+            settings.former_secrets,
+            recovery_window_days=30 if settings.protect else 0,
+        )
 
 
 class Secrets(pulumi.ComponentResource):
     """Secrets by groups, each a JSON secret of its own. Costs 0.40 USD a secret and month.
 
-    Generated values are made once: the first version of a group stays until `generation` is raised. What belongs
+    Generated values are made once: the first version of a group stays until `generation` is raised, and with `former`
+    until it is raised once more. What belongs
     together is one group, and what can come later is another, for a version that is there gets no new key.
     """
 
@@ -87,26 +95,45 @@ class Secrets(pulumi.ComponentResource):
         )
         text: pulumi.Output[str] = pulumi.Output.json_dumps(dict(values))
         marked: pulumi.Output[str] = pulumi.Output.secret(text)
-        version = aws.secretsmanager.SecretVersion(
-            f"{name}-{self._args.generation}" if once else name,
-            secret_id=holder.id,
-            secret_string=marked,
-            # Every run draws new values; the first ones stay.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"] if once else None),
-        )
-        return Group(holder, version)
+        if not once:
+            return Group(holder, self._stored(name, holder, marked))
+        number = self._args.generation
+        # Every run draws new values; the first ones stay.
+        stays = pulumi.ResourceOptions(ignore_changes=["secretString"])
+        former = self._stored(f"{name}-{number - 1}", holder, marked, stays) if self._args.former else None
+        # The last one made is AWSCURRENT.
+        stays = pulumi.ResourceOptions.merge(stays, pulumi.ResourceOptions(depends_on=[former] if former else None))
+        return Group(holder, self._stored(f"{name}-{number}", holder, marked, stays), former)
+
+    def _stored(
+        self,
+        name: str,
+        holder: aws.secretsmanager.Secret,
+        text: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> aws.secretsmanager.SecretVersion:
+        merged = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts)
+        return aws.secretsmanager.SecretVersion(name, secret_id=holder.id, secret_string=text, opts=merged)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A secret and its version of today."""
+    """A secret and its version of today; and the one before, where that is kept."""
 
     _holder: aws.secretsmanager.Secret
     _version: aws.secretsmanager.SecretVersion
+    _former: aws.secretsmanager.SecretVersion | None = None
 
     def reference(self, key: str = "value") -> SecretValue:
         """One key of this very version: a new one is a new task definition, so that tasks that run get it too."""
-        named = pulumi.Output.format("{0}:{1}::{2}", self._version.secret_arn, key, self._version.version_id)
+        return self._reference(self._version, key)
+
+    def former(self, key: str = "value") -> SecretValue | None:
+        """The same of the generation before; None where it is not kept."""
+        return self._reference(self._former, key) if self._former else None
+
+    def _reference(self, version: aws.secretsmanager.SecretVersion, key: str) -> SecretValue:
+        named = pulumi.Output.format("{0}:{1}::{2}", version.secret_arn, key, version.version_id)
         return SecretValue(self._holder.arn, named)
 
     def value(self, key: str = "value") -> pulumi.Output[str]:

@@ -13,7 +13,7 @@ import pytest
 from pwdlib.hashers.bcrypt import BcryptHasher
 from sqlalchemy import select, update
 
-from app.core.security import Passwords
+from app.core.security import Caller, Passwords, Tokens
 from app.models import User as Row
 from tests.app.conftest import KEY, PASSWORD, Running, User, login, register
 
@@ -82,6 +82,19 @@ async def test_a_token_signed_by_somebody_else_or_by_nobody_opens_nothing(user: 
     for key, algorithm in (("x" * 40, "HS256"), ("", "none")):
         user.tokens["access_token"] = jwt.encode(good, key, algorithm)
         assert (await user.get("/users/me")).status_code == 401
+
+
+def test_the_former_key_still_verifies_and_no_longer_signs() -> None:
+    former, today = KEY[::-1], KEY
+    caller = Caller(uuid.uuid4(), 1, is_admin=False)
+    before = Tokens(former, 60).issue(caller)
+    rotated = Tokens(today, 60, former)
+    assert rotated.read(before) == caller
+    assert Tokens(today, 60).read(before) is None
+    assert Tokens(today, 60).read(rotated.issue(caller)) == caller
+    assert Tokens(former, 60).read(rotated.issue(caller)) is None
+    assert rotated.read(Tokens(former, -1).issue(caller)) is None
+    assert rotated.read(Tokens("somebody-else-0123456789-abcdefghijk", 60).issue(caller)) is None
 
 
 async def test_a_claim_to_be_an_admin_is_checked_in_the_database(user: User) -> None:

@@ -250,6 +250,7 @@ def test_a_terminal_gets_the_same_event_in_columns() -> None:
     [
         ({"log_level": "loud"}, "debug, info, warning"),
         ({"secret_key": "changeme-changeme-0123456789-abcdefgh"}, "placeholder"),
+        ({"former_secret_key": "short"}, "FORMER_SECRET_KEY must have"),
         ({"environment": "prod", "database_url": "sqlite:///a.db"}, "SQLite is for a laptop"),
         ({"environment": "prod", "database_host": "db"}, "DATABASE_PASSWORD is missing"),
         ({"environment": "prod"}, "DATABASE_HOST"),

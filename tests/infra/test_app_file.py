@@ -57,6 +57,7 @@ def test_a_module_is_all_that_it_takes() -> None:
         ({"variables": {"A": "database.adress"}}, ["variables.A is 'database.adress'", "database.url"]),
         ({"variables": {"A": "database.url"}}, ["nothing needs the database"]),
         ({"variables": {"1A": "stack.name"}}, ["variables.1A"]),
+        ({"variables": {"OLD": "generated.former"}}, ["variables.OLD is generated.former", "FORMER_"]),
         ({"environment": {"A": 1}, "variables": {"A": "stack.name"}}, ["A: said twice"]),
         ({"needs": ["postgres"]}, ["needs.0 is 'postgres'"]),
         ({"processes": {"web": {"secrets": ["DSN"]}}}, ["DSN is no secret variable"]),

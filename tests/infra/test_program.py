@@ -302,6 +302,50 @@ def test_generated_values_are_secret_and_stay(stack: str) -> None:
         assert version.ignore_changes == ("secretString",)
 
 
+def rotated(retired: int) -> list[Registered]:
+    settings = Settings.from_files("dev").model_copy(update={"secrets_generation": 3, "secrets_retired": retired})
+    return programmed("dev", settings)
+
+
+def given(found: list[Registered], name: str) -> dict[str, str]:
+    """Plain and secret variables of the containers with this name."""
+    pairs: dict[str, str] = {}
+    for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
+        for container in json.loads(rpc.unwrap_rpc_secret(definition.inputs["containerDefinitions"])):
+            if container["name"] == name:
+                pairs |= {pair["name"]: pair["value"] for pair in container["environment"]}
+                pairs |= {secret["name"]: secret["valueFrom"] for secret in container["secrets"]}
+    assert pairs, name
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("retired", "numbers", "strategy"), [(0, ["2", "3"], "ROTATE"), (1, ["2", "3"], "ROTATE"), (2, ["3"], "SET")]
+)
+def test_a_rotation_leaves_the_generation_before_working_until_it_is_retired(
+    retired: int, numbers: list[str], strategy: str
+) -> None:
+    found = rotated(retired)
+    versions = [version.name for version in of(found, "aws:secretsmanager/secretVersion:SecretVersion")]
+    assert sorted(version for version in versions if "-cache-" in version) == [
+        f"slipway-dev-cache-{n}" for n in numbers
+    ]
+    (group,) = of(found, "aws:elasticache/replicationGroup:ReplicationGroup")
+    assert group.inputs["authTokenUpdateStrategy"] == strategy
+    step = given(found, "database")
+    assert step["APP_ROLE"] == "slipway_dev_app_3"
+    gone = [f"slipway_dev_{user}_{n}" for n in range(1, retired + 1) for user in ("app", "release")]
+    assert step["RETIRED_ROLES"] == ",".join(gone)
+    assert ("FORMER_SECRET_KEY" in given(found, "web")) == (len(numbers) == 2)
+
+
+def test_a_stack_that_was_never_rotated_has_no_former_secret() -> None:
+    found = program("dev")
+    (group,) = of(found, "aws:elasticache/replicationGroup:ReplicationGroup")
+    assert "authTokenUpdateStrategy" not in group.inputs
+    assert "FORMER_SECRET_KEY" not in given(found, "web")
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_everything_that_takes_tags_says_whose_it_is(stack: str) -> None:
     tags = {"project": "slipway", "stack": f"slipway-{stack}", "tier": Settings.from_files(stack).tier}

@@ -17,11 +17,13 @@ HOLDER = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 
 
-def made(ask: Callable[[Secrets], Group], generation: int = 1, key: str = "value") -> tuple[list[Registered], str]:
+def made(
+    ask: Callable[[Secrets], Group], generation: int = 1, key: str = "value", *, former: bool = False
+) -> tuple[list[Registered], str]:
     references: list[str] = []
 
     def build() -> None:
-        group = ask(Secrets("s", SecretsArgs("arn:key", generation)))
+        group = ask(Secrets("s", SecretsArgs("arn:key", generation, former=former)))
         group.reference(key).reference.apply(references.append)  # type: ignore[union-attr]
 
     return record(build), references[0]
@@ -45,6 +47,16 @@ def test_a_higher_generation_is_another_version_of_the_same_secret() -> None:
     found, _ = made(lambda secrets: secrets.generated("key"), generation=2)
     assert [version.name for version in of(found, VERSION)] == ["s-key-2"]
     assert [secret.name for secret in of(found, HOLDER)] == ["s-key"]
+
+
+def test_after_a_rotation_the_version_before_stays_as_it_was_until_it_is_retired() -> None:
+    """The same resource as the generation before registered: a task that starts again, and a rollback, ask for it."""
+    found, _ = made(lambda secrets: secrets.generated("key"), generation=2, former=True)
+    versions = of(found, VERSION)
+    assert [(version.name, version.ignore_changes) for version in versions] == [
+        ("s-key-1", ("secretString",)),
+        ("s-key-2", ("secretString",)),
+    ]
 
 
 def test_a_container_names_key_and_version_so_that_a_new_version_is_a_new_revision() -> None:

@@ -42,6 +42,7 @@ def test_every_stack_file_is_valid(stack: str) -> None:
         ({"domain": "https://acme.test"}, ["domain", "https://acme.test"]),
         ({"hostedZoneId": "acme.test"}, ["hostedZoneId", "acme.test"]),
         ({"alarmEmail": "ops"}, ["alarmEmail", "ops"]),
+        ({"secretsRetired": 1}, ["secretsRetired is 1", "below secretsGeneration"]),
         ({"githubRepository": "https://github.com/acme/shop"}, ["githubRepository"]),
         ({"databaseVersion": "17.4"}, ["databaseVersion", "17.4"]),
         ({"databaseClass": "db.x9"}, ["databaseClass is db.x9", "db.t4g.micro"]),

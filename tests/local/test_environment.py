@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -23,6 +24,7 @@ import pytest
 from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
 from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
 from tests.local.conftest import BASE_IMAGE
+from tests.local.load import Load
 
 EXPORT_SECONDS = 60
 SCHEDULE_SECONDS = 120
@@ -288,18 +290,84 @@ def test_a_change_taken_back_is_deployed_with_secrets_made_anew_and_a_configured
     dsn = "https://nobody@127.0.0.1:9/1"
     clone.pulumi("config", "set", "--secret", "--path", "slipway:secrets.SENTRY_DSN", dsn)
     assert dsn not in stack.read_text()
-    clone.slipway("up")
+    signed_before = _token(clone)
+    with Load(clone.port, urlsplit(clone.status()["url"]).netloc, 20, "/readyz") as load:
+        exports = [_export(clone, signed_before)]
+        clone.slipway("up")
+        exports.append(_export(clone, signed_before))
+    assert load.failed() == [], load.summary()
+    for export in exports:
+        _done(clone, signed_before, export)
     assert clone.get("/changed")[0] == 404
     assert not before & {task["id"] for task in clone.status()["tasks"]}
     environments = [_environment(container) for container in clone.containers()]
     ours = [found for found in environments if "SECRET_KEY" in found]
-    former = {secrets[name] for name in OF_THE_APP}
+    former = {secrets[name] for name in OF_THE_APP - {"secret-key value"}}
     assert len(ours) >= 3  # two web tasks and a worker
     for found in ours:
         assert found["SENTRY_DSN"] == dsn
+        assert found["FORMER_SECRET_KEY"] == secrets["secret-key value"] != found["SECRET_KEY"]
         assert not former & set(found.values())
     assert clone.get("/readyz")[0] == 200  # with a new password in Postgres, and in Redis
     assert dsn not in clone.pulumi("stack", "export")
+    tokens = secrets["cache value"], ours[0]["REDIS_PASSWORD"]
+    assert [_redis_takes(clone, token) for token in tokens] == [True, True]
+    assert _may_log_in(clone) == {"slipway_local_app_1": True, "slipway_local_app_2": True}
+
+    stack.write_text(stack.read_text() + "  secretsRetired: 1\n")
+    with Load(clone.port, urlsplit(clone.status()["url"]).netloc, 20, "/readyz") as load:
+        clone.slipway("up")
+    assert load.failed() == [], load.summary()
+    assert [_redis_takes(clone, token) for token in tokens] == [False, True]
+    assert _may_log_in(clone) == {"slipway_local_app_1": False, "slipway_local_app_2": True}
+    assert _asked(clone, "GET", "/api/v1/users/me", signed_before).status_code == 401
+    assert _asked(clone, "GET", "/api/v1/users/me", _token(clone)).status_code == 200
+
+
+def _asked(clone: Clone, method: str, path: str, token: str = "", **more: Any) -> httpx.Response:
+    host = urlsplit(clone.status()["url"])
+    headers = {"host": host.netloc} | ({"authorization": f"Bearer {token}"} if token else {})
+    return httpx.request(method, f"http://127.0.0.1:{host.port}{path}", headers=headers, timeout=20, **more)
+
+
+def _token(clone: Clone) -> str:
+    form = {"username": ADA["email"], "password": ADA["password"]}
+    token: str = _asked(clone, "POST", "/api/v1/auth/token", data=form).json()["access_token"]
+    return token
+
+
+def _export(clone: Clone, token: str) -> str:
+    answer = _asked(clone, "POST", "/api/v1/items/exports", token)
+    assert answer.status_code == 202, answer.text
+    return answer.headers["location"]
+
+
+def _done(clone: Clone, token: str, export: str) -> None:
+    deadline = time.monotonic() + EXPORT_SECONDS
+    while (found := _asked(clone, "GET", export, token).json())["status"] != "done":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+
+
+def _container(clone: Clone, name: str) -> str:
+    label = f"label=slipway.emulator={clone.port}"
+    (found,) = docker_lines("ps", "-q", "--filter", label, "--filter", f"name={name}")
+    return found
+
+
+def _redis_takes(clone: Clone, token: str) -> bool:
+    ask = ["redis-cli", "--tls", "--insecure", "--no-auth-warning", "ping"]
+    command = ["docker", "exec", "-e", "REDISCLI_AUTH", _container(clone, "slipway-local-cache"), *ask]
+    env = os.environ | {"REDISCLI_AUTH": token}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout.strip() == "PONG"
+
+
+def _may_log_in(clone: Clone) -> dict[str, bool]:
+    """The app's roles in Postgres, asked as the server's owner."""
+    sql = "SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'slipway_local_app_%' ORDER BY 1"
+    shell = f'psql -At -F " " -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "{sql}"'
+    lines = docker_lines("exec", _container(clone, "slipway-local-database"), "sh", "-c", shell)
+    return {name: may == "t" for name, may in (line.split() for line in lines if line)}
 
 
 def _environment(container: str) -> dict[str, str]:

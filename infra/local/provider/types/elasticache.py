@@ -129,10 +129,14 @@ class ReplicationGroup(Kind):
     """Redis. `primaryEndpointAddress` and `port` are where this machine has it."""
 
     type_name = "aws:elasticache/replicationGroup:ReplicationGroup"
-    inputs = set_of("replicationGroupId applyImmediately finalSnapshotIdentifier tags tagsAll", *_CHANGEABLE, *_ONCE)
+    inputs = set_of(
+        "replicationGroupId applyImmediately finalSnapshotIdentifier tags tagsAll authTokenUpdateStrategy",
+        *_CHANGEABLE,
+        *_ONCE,
+    )
     replace = set_of(
         "replicationGroupId engine numCacheClusters subnetGroupName atRestEncryptionEnabled kmsKeyId",
-        "transitEncryptionEnabled authToken engineVersion",
+        "transitEncryptionEnabled engineVersion",
     )
     named = ("replicationGroupId", 40)
     elsewhere = set_of("port")
@@ -162,6 +166,16 @@ class ReplicationGroup(Kind):
         different = {name: new[key] for key, name in _CHANGEABLE.items() if key in new and old.get(key) != new[key]}
         if different:
             aws("elasticache").modify_replication_group(ReplicationGroupId=id, ApplyImmediately=True, **different)
+        # As the real provider: a call of its own, when the token or the strategy has changed.
+        if any(old.get(key) != new.get(key) for key in ("authToken", "authTokenUpdateStrategy")) and new.get(
+            "authToken"
+        ):
+            aws("elasticache").modify_replication_group(
+                ReplicationGroupId=id,
+                ApplyImmediately=True,
+                AuthToken=new["authToken"],
+                AuthTokenUpdateStrategy=new.get("authTokenUpdateStrategy") or "ROTATE",
+            )
         return {}
 
     def delete(self, aws: Context, id: str, known: Properties) -> None:
