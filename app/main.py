@@ -12,6 +12,7 @@ from app.core import tracing
 from app.core.errors import install_error_handlers
 from app.core.guard import Guard
 from app.core.logging import configure_logging
+from app.core.overload import InFlightLimit
 from app.core.request_layer import RequestLayer
 from app.core.settings import Settings, get_settings
 from app.resources import OpenOnDemand, lifespan
@@ -23,7 +24,7 @@ EXPOSED += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Requ
 def create_app(settings: Settings | None = None) -> FastAPI:
     """An app of its own, with these settings or the environment's."""
     settings = settings or get_settings()
-    configure_logging(settings.log_level, settings.release)
+    configure_logging(settings.log_level, settings.release, settings.log_sample_rate)
     tracing.start_tracing(settings)
     _start_sentry(settings)
     app = FastAPI(
@@ -37,6 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # From the innermost to the outermost.
     app.add_middleware(OpenOnDemand)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(InFlightLimit, limit=settings.most_in_flight)
     app.include_router(health.router)
     for router in v1.ROUTERS:
         app.include_router(router)
@@ -50,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
             expose_headers=EXPOSED,
         )
-    app.add_middleware(RequestLayer)
+    app.add_middleware(RequestLayer, sample_rate=settings.log_sample_rate)
     _document_problems(app)
     return app
 

@@ -53,6 +53,7 @@ VALUES: dict[str, str | None] = {
     "cache.tls": "cache",
     "queue.url": "queue",
     "queue.name": "queue",
+    "queue.timeout": "queue",
     "bucket.name": "bucket",
     "stack.project": None,
     "stack.name": None,
@@ -174,6 +175,8 @@ class App(_Part):
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where processes answer Prometheus, on /metrics; the load balancer does not reach it. None: nowhere."""
     health: Health = Health()
+    job_timeout: Annotated[int, Field(ge=1)] = contract.JOB_SECONDS
+    """Seconds that a job of the queue may take. SQS gives its message to another worker after half as long again."""
     processes: dict[str, Process] = {"web": Process()}
     release: Command = ()
     """What runs once before any process gets new code: migrations. Empty: nothing."""
@@ -362,6 +365,7 @@ class App(_Part):
         try:
             app = cls.model_validate(merged)
             _check_files(app, root)
+            _check_jobs(app)
             if settings.kind == "environment":  # a preview does not scale, and its environment counts its connections
                 _check_connections(app, settings)
                 _check_scaling(app, settings)
@@ -390,6 +394,19 @@ def _check_files(app: App, root: Path) -> None:
         raise ValueError(f"source is {app.source!r}: there is no such folder in the repository")
     if app.dockerfile and not (root / app.dockerfile).is_file():
         raise ValueError(f"dockerfile is {app.dockerfile!r}: there is no such file in the repository")
+
+
+def _check_jobs(app: App) -> None:
+    """Each time-out of a job has to be longer than the one before it, or it is done twice at once."""
+    limit = app.job_timeout
+    killed, again = limit + contract.JOB_KILL_SECONDS, contract.visibility_seconds(limit)
+    longest = contract.LONGEST_VISIBILITY_SECONDS
+    if not killed < again <= longest:
+        least, most = 2 * contract.JOB_KILL_SECONDS + 2, longest * 2 // 3
+        raise ValueError(
+            f"jobTimeout is {limit}: a job is killed after {killed} s, and its message goes to another worker after "
+            f"{again} s, which has to be later, and not beyond SQS's {longest} s. Take {least} to {most}"
+        )
 
 
 def _check_connections(app: App, settings: Settings) -> None:

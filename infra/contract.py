@@ -4,6 +4,8 @@ The chain of time-outs, each longer than the one before it, so that no request m
 
     deregistration delay < gunicorn's graceful time-out < the container's stopTimeout
     load balancer's idle time-out < gunicorn's keep-alive
+    a job's time limit < its process is killed < the queue gives its message to another worker
+    the load balancer takes a busy task out < its container's check ends it
 """
 
 from __future__ import annotations
@@ -45,10 +47,20 @@ ROLLOUTS = {
     "quick": Rollout(3, 10, 16),
 }
 
-HEALTH_INTERVAL_SECONDS = 5
-HEALTH_TIMEOUT_SECONDS = 3
+# A probe waits in line with the requests of a busy event loop, and ECS replaces a task that fails its probes: in a
+# spike one after the other, for the others get its load. So an event loop may be silent for 4 x 6 + 5 = 29 s until the
+# load balancer takes its task for dead, and by its container's check, which is for a process that hangs, for
+# 5 x 10 + 4 x 5 = 70 s. A new target needs one success, so that a rollout waits no longer than with fewer failures
+# allowed; a process that ends is not waited for at all.
+HEALTH_INTERVAL_SECONDS = 6
+HEALTH_TIMEOUT_SECONDS = 5
+"""A load balancer wants less than its interval."""
 HEALTHY_THRESHOLD = 2
-UNHEALTHY_THRESHOLD = 2
+UNHEALTHY_THRESHOLD = 5
+CHECK_INTERVAL_SECONDS = 5
+"""From the end of a container's check to the next one: ECS's least, for a rollout waits for the first."""
+CHECK_TIMEOUT_SECONDS = 10
+CHECK_RETRIES = 5
 START_GRACE_SECONDS = 60
 """Longer than a cold start: 3 to 5 s of boot, several times that on a quarter of a vCPU."""
 
@@ -68,7 +80,13 @@ SYSTEM_CA_PATH = "/etc/ssl/certs/ca-certificates.crt"
 DATABASE_CA_URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 """RDS's authorities are in no system's list."""
 LONGEST_STOP_SECONDS = 120
-"""ECS's longest stopTimeout on Fargate."""
+"""ECS's longest stopTimeout on Fargate. A job that takes longer asks ECS to protect its task."""
+JOB_SECONDS = 600
+"""What a job may take where app.yaml says nothing."""
+JOB_KILL_SECONDS = 30
+"""A job that has not ended so long after its time limit is killed with its process, as app/jobs/worker.py has it."""
+LONGEST_VISIBILITY_SECONDS = 12 * 3600
+"""SQS's."""
 SPARE_CONNECTIONS = 10
 """Of the database, for people and the release step."""
 PREVIEW_CONNECTIONS = 4
@@ -103,26 +121,33 @@ def requests_per_task(cpu: int) -> int:
     return REQUESTS_PER_VCPU_AND_MINUTE * cpu // 1024
 
 
+def visibility_seconds(job_seconds: int) -> int:
+    """When SQS takes a worker for dead and gives its message to another, for jobs that may take `job_seconds`."""
+    return job_seconds * 3 // 2
+
+
 def health_check(port: int, path: str) -> dict[str, object]:
     """A container's check of itself, from port and path alone.
 
     An image need not have curl: it asks with the image's Python, over a bare socket, for that starts in 20 ms where an
     HTTP library takes 100; with wget or curl where there is no Python.
     """
+    patience = CHECK_TIMEOUT_SECONDS - 1
     python = (
-        f"import socket; s = socket.create_connection(('127.0.0.1', {port}), 4); s.settimeout(4); "
+        f"import socket; s = socket.create_connection(('127.0.0.1', {port}), {patience}); s.settimeout({patience}); "
         f"s.sendall(b'GET {path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n'); "
         "raise SystemExit(s.recv(16).split(b' ')[1:2] != [b'200'])"
     )
     url = f"http://127.0.0.1:{port}{path}"
     shell = (
         f'for p in python3 python; do command -v $p >/dev/null && exec $p -I -S -c "{python}"; done; '
-        f"command -v curl >/dev/null && exec curl -fsS -m 4 -o /dev/null {url}; exec wget -q -T 4 -O /dev/null {url}"
+        f"command -v curl >/dev/null && exec curl -fsS -m {patience} -o /dev/null {url}; "
+        f"exec wget -q -T {patience} -O /dev/null {url}"
     )
     return {
         "command": ["CMD-SHELL", shell],
-        "interval": 5,
-        "timeout": 5,
-        "retries": 3,
+        "interval": CHECK_INTERVAL_SECONDS,
+        "timeout": CHECK_TIMEOUT_SECONDS,
+        "retries": CHECK_RETRIES,
         "startPeriod": START_GRACE_SECONDS,
     }

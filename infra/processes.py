@@ -68,6 +68,7 @@ class Processes:
                 task_definition_arn=made.task.arn,
                 url=live if everything else None,
                 release=self._called,
+                longest_job=self._app.job_timeout + contract.JOB_KILL_SECONDS if label in self.workers else 0,
             )
         one_off = [(made.task, made.schedule_arn) for made in self.scheduled.values()]
         if self._release:

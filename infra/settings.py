@@ -110,6 +110,7 @@ class Settings(BaseModel):
     container_insights: bool
     waf_count_only: list[
         Literal[
+            "rate",
             "AWSManagedRulesAmazonIpReputationList",
             "AWSManagedRulesCommonRuleSet",
             "AWSManagedRulesKnownBadInputsRuleSet",

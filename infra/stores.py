@@ -62,9 +62,10 @@ class Stores:
         if "cache" in app.stores:
             self._make_cache(name, network, key_arn)
         if "queue" in app.stores:
-            self.queue = Queue(name, QueueArgs())
+            self.queue = Queue(name, QueueArgs(contract.visibility_seconds(app.job_timeout)))
             self.watched.append(self.queue)
             self._plain |= {"queue.url": self.queue.url, "queue.name": self.queue.name}
+            self._plain["queue.timeout"] = str(app.job_timeout)
         if "bucket" in app.stores:
             self.bucket = Storage(f"{name}-bucket", StorageArgs.of(settings))
             self._plain["bucket.name"] = self.bucket.bucket

@@ -64,8 +64,9 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def logging_config(level: str, release: str = "unknown") -> dict[str, Any]:
-    """The dictConfig; gunicorn takes it as `logconfig_dict`, so its own lines have the same form."""
+def logging_config(level: str, release: str = "unknown", sample_rate: float = 1) -> dict[str, Any]:
+    """The dictConfig; gunicorn takes it as `logconfig_dict`, so its own lines have the same form. `sample_rate`: of the
+    lines that belong to a request."""
     formatter = "text" if sys.stdout.isatty() else "json"
     quiet = {"level": "WARNING", "propagate": True, "handlers": []}
     through_root = {"level": "INFO", "propagate": True, "handlers": []}
@@ -73,8 +74,14 @@ def logging_config(level: str, release: str = "unknown") -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter, "release": release}, "text": {"()": TextFormatter}},
+        "filters": {"sampled": {"()": "app.core.sampling.Sampled", "rate": sample_rate}},
         "handlers": {
-            "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": formatter}
+            "console": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": formatter,
+                "filters": ["sampled"],
+            }
         },
         "root": {"level": level.upper(), "handlers": ["console"]},
         "loggers": {
@@ -88,12 +95,12 @@ def logging_config(level: str, release: str = "unknown") -> dict[str, Any]:
     }
 
 
-def configure_logging(level: str, release: str = "unknown") -> None:
+def configure_logging(level: str, release: str = "unknown", sample_rate: float = 1) -> None:
     """Take over the process's logging."""
     # What no line shows is not looked up for each (Python's logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.config.dictConfig(logging_config(level, release))
+    logging.config.dictConfig(logging_config(level, release, sample_rate))
 
 
 def first_line(error: Exception) -> str:

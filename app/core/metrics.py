@@ -32,6 +32,7 @@ REQUESTS = Histogram(
     ["method", "route", "status"],
     buckets=BUCKETS,
 )
+REFUSED = Counter("http_requests_refused_total", "Requests answered 503 because MAX_IN_FLIGHT others were being served")
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being served", multiprocess_mode="livesum")
 POOL_IN_USE = Gauge("db_connections_in_use", "Database connections checked out", multiprocess_mode="livesum")
 POOL_SIZE = Gauge("db_connections_max", "Database connections that the pool may open", multiprocess_mode="livesum")

@@ -19,6 +19,8 @@ class Notes:
     request_id: str = "-"
     # Added to the answer whatever it is, errors included: rate limits, for example.
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    # There was no room for it (overload).
+    refused: bool = False
     # What the rate limiter brought back from Redis for the cache on the same trip.
     visit: "Visit | None" = None
 

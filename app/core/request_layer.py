@@ -17,6 +17,7 @@ from app.core import metrics, tracing
 from app.core.guard import PROBES
 from app.core.logging import request_context
 from app.core.notes import Notes, attach_notes
+from app.core.sampling import chosen, must_be_told
 
 log = logging.getLogger("app.request")
 _ID = re.compile(r"[\w.:=;-]{1,128}", re.ASCII)
@@ -39,13 +40,13 @@ HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 class RequestLayer:
     """See the module."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, sample_rate: float = 1) -> None:
+        self.app, self.sample_rate = app, sample_rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; anything else (lifespan) goes through untouched."""
         if scope["type"] == "http":
-            await _Exchange(scope, send).run(self.app, receive)
+            await _Exchange(scope, send, self.sample_rate).run(self.app, receive)
         else:
             await self.app(scope, receive, send)
 
@@ -53,7 +54,8 @@ class RequestLayer:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, sample_rate: float) -> None:
+        self.sample_rate = sample_rate
         self.method = scope["method"]
         # Whatever can be read has a HEAD: it is the GET, and its answer without the body.
         self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
@@ -80,7 +82,7 @@ class _Exchange:
             await app(self.scope, receive, self._send)
         finally:
             metrics.IN_FLIGHT.dec()
-            self._record(time.perf_counter() - start)
+            self._record(time.perf_counter() - start, context)
             request_context.reset(mark)
 
     async def _send(self, message: Message) -> None:
@@ -104,11 +106,15 @@ class _Exchange:
             return location
         return urlunsplit((b"", b"", b"/" + parts.path.lstrip(b"/"), parts.query, b""))
 
-    def _record(self, seconds: float) -> None:
+    def _record(self, seconds: float, context: dict[str, Any]) -> None:
         template = route_template(self.scope)
         method = self.method if self.method in METHODS else "OTHER"
         _timer(method, template, str(self.status)).observe(seconds, tracing.exemplar())
         if self.scope["path"] in PROBES and self.status < 400:
+            return
+        told = must_be_told(self.status, seconds, refused=self.notes.refused)
+        rate = 1 if told else self.sample_rate
+        if not chosen(context, rate):
             return
         log.info(
             "request",
@@ -118,6 +124,7 @@ class _Exchange:
                 "status": self.status,
                 "duration_ms": round(seconds * 1000, 2),
                 "client": (self.scope.get("client") or ("-",))[0],
+                "sample_rate": rate,
             },
         )
 

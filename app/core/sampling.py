@@ -1,35 +1,45 @@
-"""Which traces are sent; imported where there is tracing alone."""
+"""Which requests have lines in the log: a share of them (LOG_SAMPLE_RATE), and all that somebody will look for.
 
-from collections.abc import Sequence
+Each line says in `sample_rate` at what rate it was chosen, so that 1 / sample_rate, summed, is how many requests there
+were. The choice follows from the trace, or the request's id: all lines of a request are there or none is, and with a
+trace the lines of every service that asks in the same way. A caller may choose these ids, and so what is left out:
+a record of every request is the load balancer's access log.
+"""
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult, TraceIdRatioBased
-from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
-from opentelemetry.util.types import Attributes
+import logging
+from typing import Any
+from zlib import crc32
+
+from app.core.logging import request_context
+
+SLOW_SECONDS = 1.0
+"""From here on an answer counts as slow, as for the alarm of the load balancer (p99 over 1 s)."""
+REFUSED_ACCESS = (401, 403)
+"""Who tries keys is looked for answer by answer; the rate limiter bounds how many such lines there are."""
 
 
-class Sampled(Sampler):
-    """A share of those that begin here, and what a caller has decided on; never a lone statement, as of the probes and
-    of what a process looks for by the clock."""
+def must_be_told(status: int, seconds: float, *, refused: bool) -> bool:
+    """Whether an answer has its line in any case. `refused`: there was no room for it, and there are many alike."""
+    return (status >= 500 and not refused) or status in REFUSED_ACCESS or seconds >= SLOW_SECONDS
 
-    def __init__(self, share: float) -> None:
-        self._sampler = ParentBased(TraceIdRatioBased(share))
 
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        """See OpenTelemetry's Sampler."""
-        if kind is SpanKind.CLIENT and not get_current_span(parent_context).get_span_context().is_valid:
-            return SamplingResult(Decision.DROP)
-        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+def chosen(context: dict[str, Any], rate: float) -> bool:
+    """Whether the request with these fields is among those at this rate."""
+    known = str(context.get("trace_id") or context.get("request_id") or "")
+    return rate >= 1 or crc32(known.encode()) < rate * 2**32
 
-    def get_description(self) -> str:
-        """See OpenTelemetry's Sampler."""
-        return f"Sampled({self._sampler.get_description()})"  # type: ignore[no-untyped-call]
+
+class Sampled(logging.Filter):
+    """Of the lines that code writes during a request: those of chosen requests, and all warnings and errors."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written; one that says its rate was chosen by who wrote it."""
+        context = request_context.get()
+        if not context or record.levelno > logging.INFO or hasattr(record, "sample_rate"):
+            return True
+        record.sample_rate = self.rate
+        return chosen(context, self.rate)

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     environment: Environment = Environment.LOCAL
     release: str = "unknown"  # a git hash or an image digest; goes to logs, metrics and Sentry
     log_level: str = "info"
+    log_sample_rate: float = Field(default=1, gt=0, le=1)  # of the requests that went well: app/core/sampling.py
     web_concurrency: int = Field(default=1, ge=1)  # processes of this container that serve requests
     drain_seconds: float = Field(default=0, ge=0)  # how long to serve on after SIGTERM while /readyz says 503
 
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     cors_origins: Names = []
     trusted_hosts: Names = ["*"]  # names that the app answers to; `*.example.com` matches subdomains
     max_body_bytes: int = 1024 * 1024
+    max_in_flight: int | None = Field(default=None, ge=1)  # requests at once of each process; beyond: 503
     rate_limit_per_minute: int = Field(default=600, ge=1)
     # Logins and registrations of an address, each; guesses of a user's current password.
     login_rate_limit_per_minute: int = Field(default=10, ge=1)
@@ -166,6 +168,12 @@ class Settings(BaseSettings):
         if not self.on_redis:
             found.append("REDIS_URL (or REDIS_HOST) is missing: processes could not share limits")
         return found
+
+    @property
+    def most_in_flight(self) -> int:
+        """Requests that a process answers at once: MAX_IN_FLIGHT, or 20 for each of its database connections. A
+        request holds one for a few milliseconds, so that the last in line waits a fraction of a second."""
+        return self.max_in_flight or 20 * self.database_pool_size
 
     @property
     def slug(self) -> str:

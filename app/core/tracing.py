@@ -43,12 +43,12 @@ def start_tracing(settings: Settings) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    from app.core.sampling import Sampled
+    from app.core.trace_sampling import TraceSampler
 
     about = {"service.version": settings.release, "deployment.environment.name": settings.environment.value}
     name = {} if "OTEL_SERVICE_NAME" in os.environ else {SERVICE_NAME: settings.slug}
     _provider = TracerProvider(
-        sampler=Sampled(settings.otel_traces_sampler_arg), resource=Resource.create({**about, **name})
+        sampler=TraceSampler(settings.otel_traces_sampler_arg), resource=Resource.create({**about, **name})
     )
     url = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))

@@ -10,8 +10,6 @@ import pulumi_aws as aws
 from infra.components.alarm import Alarm
 from infra.components.roles import Statement
 
-VISIBILITY_SECONDS = 900
-"""As app/jobs/worker.py has it: longer than any job takes."""
 SEND = ["sqs:SendMessage", "sqs:GetQueueUrl"]
 TAKE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
 DEAD_LETTER_SECONDS = 14 * 24 * 3600
@@ -22,6 +20,8 @@ DEAD_LETTER_SECONDS = 14 * 24 * 3600
 class QueueArgs:
     """Inputs of `Queue`."""
 
+    visibility_seconds: int
+    """A message that was taken and not deleted is given out again: longer than any job takes."""
     tries: int = 5
     """A message that was received so often is a dead letter."""
 
@@ -51,7 +51,7 @@ class Queue(pulumi.ComponentResource):
         )
         jobs = aws.sqs.Queue(
             f"{name}-jobs",
-            visibility_timeout_seconds=VISIBILITY_SECONDS,
+            visibility_timeout_seconds=args.visibility_seconds,
             message_retention_seconds=4 * 24 * 3600,
             receive_wait_time_seconds=10,
             sqs_managed_sse_enabled=True,

@@ -10,6 +10,8 @@ import pulumi_aws as aws
 
 from infra.settings import Settings
 
+RATE = "rate"
+"""The limit for each address."""
 MANAGED: dict[str, list[str]] = {
     "AWSManagedRulesAmazonIpReputationList": [],
     # The app bounds bodies itself, at its own size: WAF's 8 KB would refuse honest requests.
@@ -30,7 +32,7 @@ class WafArgs:
     """Requests that one address may make in five minutes."""
     log_retention_days: int = 30
     counting: Sequence[str] = ()
-    """Groups of MANAGED that block nothing yet: what they would have blocked is in the log."""
+    """`rate` and groups of MANAGED that block nothing yet: what they would have blocked is in the log."""
 
     @classmethod
     def of(cls, settings: Settings, *, load_balancer_arn: pulumi.Input[str], key_arn: pulumi.Input[str]) -> WafArgs:
@@ -54,7 +56,7 @@ class Waf(pulumi.ComponentResource):
             scope="REGIONAL",
             description=f"{name}: a limit for each address and managed rules",
             default_action={"allow": {}},
-            rules=[_rate_rule(args.rate_limit), *_managed_rules(args.counting)],
+            rules=[_rate_rule(args.rate_limit, args.counting), *_managed_rules(args.counting)],
             visibility_config=_visible(name),
             opts=child,
         )
@@ -88,15 +90,15 @@ class Waf(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _rate_rule(limit: int) -> aws.wafv2.WebAclRuleArgsDict:
+def _rate_rule(limit: int, only_counting: Sequence[str]) -> aws.wafv2.WebAclRuleArgsDict:
     return {
-        "name": "rate",
+        "name": RATE,
         "priority": 0,
-        "action": {"block": {}},
+        "action": {"count": {}} if RATE in only_counting else {"block": {}},
         "statement": {
             "rate_based_statement": {"limit": limit, "aggregate_key_type": "IP", "evaluation_window_sec": 300}
         },
-        "visibility_config": _visible("rate"),
+        "visibility_config": _visible(RATE),
     }
 
 

@@ -18,7 +18,7 @@ import pulumi
 from infra.errors import SlipwayError
 from infra.release.client import session
 from infra.release.deployments import deregister_oldest
-from infra.release.rollout import Service
+from infra.release.rollout import TIMEOUT_SECONDS, Service
 from infra.release.smoke import Smoke
 from infra.release.speaker import speaker
 from infra.release.verify import Verified, verify
@@ -43,11 +43,13 @@ def verified_on_every_up(
     url: pulumi.Input[str] | None = None,
     host: pulumi.Input[str] = "",
     release: pulumi.Input[str] | None = None,
+    longest_job: float = 0,
 ) -> pulumi.Output[str]:
     """The digests that serve, once they were seen to: see `verify`. In a preview nothing is looked at.
 
     `url`: of a path behind the load balancer that has to answer, as `release` where that is given; `host`: the name
-    that it is asked by, where that is not the URL's.
+    that it is asked by, where that is not the URL's. `longest_job`: seconds that a task which is protected may hold the
+    rollout up.
     """
     aws = session()
 
@@ -60,7 +62,7 @@ def verified_on_every_up(
         asked = Service(cluster, service_name, definition)
 
         def work() -> Verified:
-            seen = verify(aws, asked, say, front_door=front_door)
+            seen = verify(aws, asked, say, front_door=front_door, timeout=TIMEOUT_SECONDS + longest_job)
             deregister_oldest(aws, cluster, _family(definition), service_name)
             return seen
 

@@ -66,6 +66,7 @@ async def base_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest
         "login_rate_limit_per_minute": 100_000,
         "cors_origins": "https://app.example.com",
         "log_level": "warning",
+        "max_in_flight": 10_000,  # the limit has a test of its own
         "redis_timeout": 10,  # on a busy machine a slow Redis must not pass for an absent one; test_faults kills it
     }
     if request.param == "embedded":

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from infra import app, contract
-from infra.components import queue
-from infra.settings import ROOT
-from tests.infra.program import OF_THE_KIT, STACKS, containers
+from infra.settings import ROOT, Settings
+from tests.infra.program import OF_THE_KIT, STACKS, containers, program
+from tests.infra.recorder import of
 
 APP = ROOT / "app"
 PYTHON = APP / ".venv" / "bin" / "python"
@@ -29,6 +29,26 @@ def test_a_stop_gives_requests_the_time_that_they_were_promised() -> None:
 
 def test_the_app_never_closes_a_connection_that_the_load_balancer_still_uses() -> None:
     assert contract.KEEPALIVE_SECONDS > contract.IDLE_TIMEOUT_SECONDS
+
+
+def test_a_busy_event_loop_is_not_taken_for_a_dead_one() -> None:
+    """In a spike a probe waits in line with the requests, and a task that is replaced gives its load to the others."""
+    silent = (contract.UNHEALTHY_THRESHOLD - 1) * contract.HEALTH_INTERVAL_SECONDS + contract.HEALTH_TIMEOUT_SECONDS
+    assert contract.HEALTH_TIMEOUT_SECONDS < contract.HEALTH_INTERVAL_SECONDS, "a load balancer takes no other"
+    assert silent >= 25
+    check: Any = contract.health_check(8000, "/livez")
+    hangs = check["retries"] * check["timeout"] + (check["retries"] - 1) * check["interval"]
+    assert silent < hangs <= 2 * contract.START_GRACE_SECONDS
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_container_has_the_time_to_stop_that_its_work_wants(stack: str) -> None:
+    found, rollout = containers(stack, app.APP_FILE), contract.ROLLOUTS[Settings.from_files(stack).deploy_profile]
+    variables = {pair["name"]: pair["value"] for pair in found["web"]["environment"]}
+    assert rollout.deregistration_delay < int(variables["GRACEFUL_TIMEOUT"])
+    assert int(variables["GRACEFUL_TIMEOUT"]) + 5 < found["web"]["stopTimeout"] <= contract.LONGEST_STOP_SECONDS
+    if "worker" in found:
+        assert found["worker"]["stopTimeout"] == contract.LONGEST_STOP_SECONDS
 
 
 def test_workers_follow_from_the_tasks_cpu_alone() -> None:
@@ -97,7 +117,15 @@ def test_a_jobs_time_outs_are_in_order() -> None:
         ".lost_after.total_seconds()])"
         "(__import__('app.core.settings', fromlist=['x']).Settings.model_fields['job_time_limit'].default)"
     )
-    assert limit + kill < queue.VISIBILITY_SECONDS < lost
+    assert (limit, kill) == (contract.JOB_SECONDS, contract.JOB_KILL_SECONDS)
+    assert limit + kill < contract.visibility_seconds(limit) < lost
+
+
+def test_app_and_queue_are_told_the_same_time_of_a_job() -> None:
+    queues = [made.inputs for made in of(program("dev"), "aws:sqs/queue:Queue") if made.name.endswith("-jobs")]
+    assert [each["visibilityTimeoutSeconds"] for each in queues] == [1500]
+    for process in ("web", "worker"):
+        assert {"name": "JOB_TIME_LIMIT", "value": "1000"} in containers("dev")[process]["environment"]
 
 
 @reference_app

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from infra.components.certificate import Certificate, CertificateArgs
 from infra.components.dns import Dns, DnsArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
-from infra.components.waf import MANAGED, Waf, WafArgs
+from infra.components.waf import MANAGED, RATE, Waf, WafArgs
 from infra.settings import ROOT, Settings
 from tests.infra.facts import NETWORK
 from tests.infra.recorder import Registered, of, record
@@ -107,17 +108,18 @@ def test_access_logs_go_to_a_private_bucket_that_lets_only_the_load_balancer_wri
     assert allow["Resource"].endswith("/AWSLogs/123456789012/*")
 
 
-def test_a_group_of_rules_may_only_count_while_the_others_block() -> None:
-    quiet = ("AWSManagedRulesSQLiRuleSet",)
-    (acl,) = of(record(lambda: Waf("x", WafArgs("arn:lb", "arn:key", counting=quiet))), "aws:wafv2/webAcl:WebAcl")
-    overrides = {rule["name"]: rule.get("overrideAction") for rule in acl.inputs["rules"]}
-    assert overrides.pop("AWSManagedRulesSQLiRuleSet") == {"count": {}}
-    assert overrides.pop("rate") is None
-    assert set(map(str, overrides.values())) == {"{'none': {}}"}
+@pytest.mark.parametrize("quiet", [RATE, *MANAGED])
+def test_each_rule_may_only_count_while_the_others_block(quiet: str) -> None:
+    made = record(lambda: Waf("x", WafArgs("arn:lb", "arn:key", counting=[quiet])))
+    (acl,) = of(made, "aws:wafv2/webAcl:WebAcl")
+    blocks: dict[str, Any] = {RATE: {"block": {}}} | {group: {"none": {}} for group in MANAGED}
+    found = {rule["name"]: rule.get("action") or rule["overrideAction"] for rule in acl.inputs["rules"]}
+    assert found == blocks | {quiet: {"count": {}}}
 
 
-def test_every_group_of_rules_can_be_named_in_the_settings() -> None:
-    assert Settings.load(values("staging", wafCountOnly=list(MANAGED)), "x").waf_count_only == list(MANAGED)
+def test_every_rule_can_be_named_in_the_settings() -> None:
+    rules = [RATE, *MANAGED]
+    assert Settings.load(values("staging", wafCountOnly=rules), "x").waf_count_only == rules
 
 
 @pytest.mark.skipif(not (ROOT / "app").is_dir(), reason="the reference app was removed")

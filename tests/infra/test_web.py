@@ -110,6 +110,14 @@ def test_the_load_balancer_takes_200_alone_for_healthy() -> None:
     assert targets.inputs["healthCheck"]["path"] == "/readyz"
 
 
+def test_the_load_balancer_is_as_patient_as_the_contract_says() -> None:
+    (targets,) = of(found(), "aws:lb/targetGroup:TargetGroup")
+    check = targets.inputs["healthCheck"]
+    assert (check["interval"], check["timeout"]) == (contract.HEALTH_INTERVAL_SECONDS, contract.HEALTH_TIMEOUT_SECONDS)
+    assert check["unhealthyThreshold"] == contract.UNHEALTHY_THRESHOLD
+    assert check["healthyThreshold"] == contract.HEALTHY_THRESHOLD
+
+
 def test_another_port_of_the_app_moves_with_its_tasks_and_not_before() -> None:
     """A target group of another port would be a new one, with no task in it, and the rule would go there first."""
     web = task()

@@ -142,3 +142,47 @@ def test_an_alarm_during_a_rollout_rolls_it_back(site: Site, aws: Aws) -> None:
 def test_an_alarm_that_is_in_alarm_already_is_ignored(site: Site, aws: Aws) -> None:
     site.serve(site.define(), alarms=alarm(aws, site, "ALARM"))
     assert site.ended()["status"] == "SUCCESSFUL"
+
+
+def test_a_task_that_is_protected_is_stopped_by_no_scale_in_and_no_deployment(site: Site) -> None:
+    """It has asked its agent. Who is not protected goes first, and a rollout waits for the rest."""
+    site.serve(site.define(VERSION="1", PROTECT_MINUTES="5"), count=2)
+    site.ended()
+    one, other = (arn.rsplit("/", 1)[-1] for arn in running(site))
+    assert protection(site, one, other) == {one: True, other: True}
+    site.ecs.update_service(cluster=site.cluster, service="web", desiredCount=1)
+    time.sleep(LOOKS_SECONDS)
+    assert len(running(site)) == 2
+    unprotect(site, one)
+    until(lambda: [arn.endswith(other) for arn in running(site)] == [True])
+
+    site.update(site.define(VERSION="2"))
+    until(lambda: site.get() == (200, "2"))
+    time.sleep(LOOKS_SECONDS)
+    assert site.history()[0]["status"] == "IN_PROGRESS"
+    assert len(running(site)) == 2
+    unprotect(site, other)
+    assert site.ended()["status"] == "SUCCESSFUL"
+    assert protection(site, other) == {}, "it is stopped"
+    with pytest.raises(site.ecs.exceptions.InvalidParameterException, match="2880"):
+        site.ecs.update_task_protection(
+            cluster=site.cluster, tasks=[other], protectionEnabled=True, expiresInMinutes=2881
+        )
+
+
+LOOKS_SECONDS = 1.0
+"""In which the scheduler looks at a service four times."""
+
+
+def running(site: Site) -> list[str]:
+    found: list[str] = site.ecs.list_tasks(cluster=site.cluster, desiredStatus="RUNNING")["taskArns"]
+    return found
+
+
+def protection(site: Site, *tasks: str) -> dict[str, bool]:
+    told = site.ecs.get_task_protection(cluster=site.cluster, tasks=list(tasks))["protectedTasks"]
+    return {each["taskArn"].rsplit("/", 1)[-1]: each["protectionEnabled"] for each in told}
+
+
+def unprotect(site: Site, task: str) -> None:
+    site.ecs.update_task_protection(cluster=site.cluster, tasks=[task], protectionEnabled=False)

@@ -69,6 +69,7 @@ def main() -> None:
 
     from infra.local.emulator import cleanup, services
     from infra.local.emulator.alb.websocket import through_balancers
+    from infra.local.emulator.ecs.protection import through_agent
 
     services.install()
     config = Config()
@@ -85,7 +86,7 @@ def main() -> None:
         async def trigger() -> None:
             await ended.wait()
 
-        await serve(through_balancers(app), config, shutdown_trigger=trigger)
+        await serve(through_agent(through_balancers(app)), config, shutdown_trigger=trigger)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())

@@ -10,6 +10,8 @@ import docker
 from infra.local.emulator.labels import port
 
 NAME = "host.docker.internal"
+AGENT = "/_slipway/agent/"
+"""Where ECS's agent answers, for each task by its id."""
 
 
 def bridge() -> str:
@@ -32,6 +34,11 @@ def aws_environment() -> dict[str, str]:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+
+
+def agent_uri(task_id: str) -> str:
+    """Where a task reaches ECS's agent, which speaks of it alone."""
+    return f"http://{NAME}:{port()}{AGENT}{task_id}"
 
 
 def extra_hosts() -> dict[str, str]:

@@ -1,15 +1,24 @@
 """Serves on 8000 from the start; its checks succeed READY_AFTER seconds, until UNREADY_AFTER. Says its VERSION.
 
 With ANSWERS_ON it still answers whom its checks do not ask for.
+With PROTECT_MINUTES it asks ECS's agent not to be stopped for so long.
 """
 
+import json
 import os
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 started = time.monotonic()
 ready_after = float(os.environ.get("READY_AFTER", "0"))
 unready_after = float(os.environ.get("UNREADY_AFTER", "inf"))
+
+if "PROTECT_MINUTES" in os.environ:
+    asked = {"ProtectionEnabled": True, "ExpiresInMinutes": int(os.environ["PROTECT_MINUTES"])}
+    agent = f"{os.environ['ECS_AGENT_URI']}/task-protection/v1/state"
+    request = urllib.request.Request(agent, json.dumps(asked).encode(), method="PUT")  # noqa: S310 - the agent's
+    urllib.request.urlopen(request).close()  # noqa: S310
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ministack.services import ecs
 
-from infra.local.emulator.ecs import history, scheduler, tasks
+from infra.local.emulator.ecs import history, protection, scheduler, tasks
 from infra.local.emulator.ecs.containers import unsupported
 from infra.local.emulator.ecs.dependencies import refused
 
@@ -28,6 +28,8 @@ def install() -> None:
         "DescribeServiceDeployments": history.describe_deployments,
         "DescribeServiceRevisions": history.describe_revisions,
         "StopServiceDeployment": _stop_service_deployment,
+        "UpdateTaskProtection": protection.update,
+        "GetTaskProtection": protection.get,
     }
     ecs._ACTION_MAP.update(replaced)
     scheduler.start()

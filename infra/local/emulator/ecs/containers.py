@@ -20,11 +20,12 @@ def unsupported(definition: dict[str, Any]) -> list[str]:
     return [field for field in UNSUPPORTED if definition.get(field)]
 
 
-def environment(definition: dict[str, Any], override: dict[str, Any]) -> dict[str, str]:
-    """Plain variables, overrides, resolved secrets, and the way to this emulator as the task's AWS."""
+def environment(definition: dict[str, Any], override: dict[str, Any], task_id: str) -> dict[str, str]:
+    """Plain variables, overrides, resolved secrets, and the way to this emulator as the task's AWS and its agent."""
     plain = {pair["name"]: pair["value"] for pair in definition.get("environment", [])}
     given = {pair["name"]: pair["value"] for pair in override.get("environment", [])}
-    return host.aws_environment() | plain | secrets(definition) | given
+    agent = {"ECS_AGENT_URI": host.agent_uri(task_id)}
+    return host.aws_environment() | agent | plain | secrets(definition) | given
 
 
 def options(
@@ -39,7 +40,7 @@ def options(
         "image": definition["image"],
         "command": override.get("command") or definition.get("command") or None,
         "entrypoint": definition.get("entryPoint") or None,
-        "environment": environment(definition, override),
+        "environment": environment(definition, override, task_id),
         "user": definition.get("user") or None,
         "working_dir": definition.get("workingDirectory") or None,
         "read_only": bool(definition.get("readonlyRootFilesystem")),

@@ -18,6 +18,7 @@ from ministack.services import alb, ecs
 
 from infra.local.emulator.alb.health import checker, deregistration_delay
 from infra.local.emulator.ecs import breaker, history
+from infra.local.emulator.ecs.protection import protected
 from infra.local.emulator.ecs.tasks import Task, runs
 
 log = logging.getLogger("slipway.ecs")
@@ -220,14 +221,15 @@ def _run(cluster: str, service: Service, deployment: Deployment) -> None:
 
 
 def _stop_old(service: Service, primary: Deployment) -> None:
-    """Stop surplus tasks of the primary, and others as far as enough healthy ones stay."""
+    """Stop surplus tasks of the primary, and others as far as enough healthy ones stay; none that is protected."""
     live = [task for task in tasks_of(service) if task["desiredStatus"] == "RUNNING"]
     mine = [task for task in live if task.get("_deployment_id") == primary["id"] and not task.get("_ill")]
     surplus = len(mine) - service["desiredCount"]
     if surplus > 0:
-        for task in sorted(mine, key=lambda t: healthy(service, t))[:surplus]:
+        free = [task for task in mine if not protected(task)]
+        for task in sorted(free, key=lambda t: healthy(service, t))[:surplus]:
             _stop(task, "Scaling activity initiated by deployment", "ServiceSchedulerInitiated")
-    others = [task for task in live if task.get("_deployment_id") != primary["id"]]
+    others = [task for task in live if task.get("_deployment_id") != primary["id"] and not protected(task)]
     minimum = (service["deploymentConfiguration"] or {}).get("minimumHealthyPercent", 100)
     needed = math.ceil(service["desiredCount"] * minimum / 100)
     fit = sum(healthy(service, task) for task in live)
