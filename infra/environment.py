@@ -76,7 +76,10 @@ def environment(name: str, settings: Settings, app: App) -> None:
 
     # Who is told, and who may deploy.
     watched: list[Watched] = [door, *stores.watched, *processes.watched]
-    alarms = Alarms(name, AlarmsArgs.of(settings, key_arn=key_arn, watched=watched))
+    failing = AlarmsArgs.of(
+        settings, key_arn=key_arn, watched=watched, one_off=processes.one_off, cluster_arn=cluster.arn
+    )
+    alarms = Alarms(name, failing)
     told = alarms.topic_arn
     monitoring(name, app, settings, foundation=foundation, processes=processes, topic_arn=told)
     if settings.monthly_budget_usd:

@@ -82,6 +82,11 @@ class Processes:
         return [*self.web.values(), *self.workers.values(), *self.scheduled.values()]
 
     @property
+    def one_off(self) -> dict[str, str]:
+        """Process that runs by the clock -> the family of its tasks."""
+        return {label: scheduled.task.family for label, scheduled in self.scheduled.items()}
+
+    @property
     def measured(self) -> dict[str, pulumi.Input[str]]:
         """Process that answers Prometheus -> the security group of its tasks."""
         running = self.web | self.workers

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
@@ -14,6 +14,12 @@ from infra.components.roles import policy
 from infra.settings import Settings
 
 PERIOD_SECONDS = 60
+BY_RULES = {
+    "Sid": "TasksThatFail",
+    "Effect": "Allow",
+    "Principal": {"Service": "events.amazonaws.com"},  # EventBridge's rules; AWS documents no condition for them
+    "Action": "sns:Publish",
+}
 
 
 class Watched(Protocol):
@@ -30,15 +36,30 @@ class AlarmsArgs:
     watched: Sequence[Alarm]
     email: str = ""
     """Who gets a mail; AWS asks for consent first. Chat and pagers subscribe to the topic themselves."""
+    one_off: Mapping[str, str] = field(default_factory=dict)
+    """Process that runs and ends -> the family of its tasks: each is expected to end with 0."""
+    cluster_arn: pulumi.Input[str] = ""
+    """Where those run."""
 
     @classmethod
-    def of(cls, settings: Settings, *, key_arn: pulumi.Input[str], watched: Sequence[Watched]) -> AlarmsArgs:
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        key_arn: pulumi.Input[str],
+        watched: Sequence[Watched],
+        one_off: Mapping[str, str],
+        cluster_arn: pulumi.Input[str],
+    ) -> AlarmsArgs:
         """As a stack's settings have it."""
-        return cls(key_arn, [alarm for component in watched for alarm in component.alarms], settings.alarm_email)
+        alarms = [alarm for component in watched for alarm in component.alarms]
+        return cls(key_arn, alarms, settings.alarm_email, one_off, cluster_arn)
 
 
 class Alarms(pulumi.ComponentResource):
     """One encrypted SNS topic (SNS.1) and an alarm for each condition; each tells when it begins and when it is over.
+
+    And a rule of EventBridge for each process that runs by the clock, which tells of a task that failed.
 
     Costs 0.10 USD a month for each metric that an alarm reads.
     """
@@ -62,7 +83,8 @@ class Alarms(pulumi.ComponentResource):
                         "Action": "sns:Publish",
                         "Resource": topic.arn,
                         "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-                    }
+                    },
+                    *([BY_RULES | {"Resource": topic.arn}] if args.one_off else []),
                 ]
             ),
             opts=child,
@@ -73,8 +95,50 @@ class Alarms(pulumi.ComponentResource):
             )
         for alarm in args.watched:
             metric_alarm(f"{name}-{alarm.name}", alarm, actions=[topic.arn], opts=child)
+        for label, family in args.one_off.items():
+            _told_of_failures(name, label, family, args.cluster_arn, may_publish.arn, opts=child)
         self.topic_arn = may_publish.arn  # who publishes waits until it may
         self.register_outputs({"topicArn": self.topic_arn})
+
+
+def _told_of_failures(
+    name: str,
+    label: str,
+    family: str,
+    cluster_arn: pulumi.Input[str],
+    topic_arn: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Tell the topic of each task of a family that did not start, or in which something ended with another code."""
+    # Of its own container: one beside it is stopped with 143 when it has ended well. Both of one element of the array.
+    ended = {"containers": {"name": [label], "exitCode": [{"anything-but": 0}]}}
+    rule = aws.cloudwatch.EventRule(
+        f"{name}-{label}-failed",
+        description=f"A task of {label} did not start, or ended with another exit code than 0",
+        event_pattern=pulumi.Output.json_dumps(
+            {
+                "source": ["aws.ecs"],
+                "detail-type": ["ECS Task State Change"],
+                "detail": {
+                    "clusterArn": [cluster_arn],
+                    "group": [f"family:{family}"],
+                    "lastStatus": ["STOPPED"],
+                    "$or": [ended, {"stopCode": ["TaskFailedToStart"]}],
+                },
+            }
+        ),
+        opts=opts,
+    )
+    aws.cloudwatch.EventTarget(
+        f"{name}-{label}-failed",
+        rule=rule.name,
+        arn=topic_arn,
+        input_transformer={
+            "input_paths": {"reason": "$.detail.stoppedReason", "task": "$.detail.taskArn"},
+            "input_template": f'"{family}: a task has failed: <reason>. Its log says more: <task>"',
+        },
+        opts=opts,
+    )
 
 
 def metric_alarm(

@@ -87,5 +87,12 @@ def _who_may_use_it(parent: pulumi.Resource) -> pulumi.Output[str]:
                 "Resource": "*",
                 "Condition": {"StringEquals": {"aws:SourceAccount": account}},
             },
+            {
+                "Sid": "TasksThatFail",  # EventBridge's rules; AWS documents no condition for them
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+            },
         ]
     )

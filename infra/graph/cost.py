@@ -246,7 +246,8 @@ PRICED: dict[str, Callable[[Resource, Prices, list[Resource]], list[Line]]] = {
 FREE = (
     "aws:acm/", "aws:amp/", "aws:budgets/",
     "aws:iam/", "aws:route53/record:Record", "aws:scheduler/", "aws:sns/", "aws:sqs/",
-    "aws:s3/", "aws:ecr/", "aws:cloudwatch/logGroup:LogGroup", "aws:appautoscaling/target:Target", "aws:vpc/",
+    "aws:s3/", "aws:ecr/", "aws:cloudwatch/logGroup:LogGroup", "aws:cloudwatch/event",
+    "aws:appautoscaling/target:Target", "aws:vpc/",
     "aws:ecs/taskDefinition:TaskDefinition", "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
     "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/route", "aws:ec2/internetGateway:InternetGateway",
     "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",

@@ -87,3 +87,26 @@ def test_the_budget_counts_this_stack_and_tells_the_same_topic() -> None:
     )
     assert budget.inputs["costFilters"] == [{"name": "TagKeyValue", "values": ["user:stack$shop-dev"]}]
     assert [n["subscriberSnsTopicArns"] for n in budget.inputs["notifications"]] == [["arn:topic"], ["arn:topic"]]
+
+
+def test_a_task_by_the_clock_that_fails_is_told_of() -> None:
+    """Also one that never started; a deployment's tasks, which are of other groups, are not its business."""
+    found = record(
+        lambda: Alarms("x", AlarmsArgs("arn:key", [], one_off={"tidy": "x-tidy"}, cluster_arn="arn:cluster"))
+    )
+    (rule,) = of(found, "aws:cloudwatch/eventRule:EventRule")
+    (target,) = of(found, "aws:cloudwatch/eventTarget:EventTarget")
+    detail = json.loads(rule.inputs["eventPattern"])["detail"]
+    assert (detail["clusterArn"], detail["group"], detail["lastStatus"]) == (
+        ["arn:cluster"],
+        ["family:x-tidy"],
+        ["STOPPED"],
+    )
+    assert detail["$or"] == [
+        {"containers": {"name": ["tidy"], "exitCode": [{"anything-but": 0}]}},
+        {"stopCode": ["TaskFailedToStart"]},
+    ]
+    assert (target.inputs["rule"], target.inputs["arn"]) == ("x-tidy-failed", "arn:aws:mock:::x-alarms")
+    (policy,) = of(found, "aws:sns/topicPolicy:TopicPolicy")
+    principals = [s["Principal"]["Service"] for s in json.loads(policy.inputs["policy"])["Statement"]]
+    assert "events.amazonaws.com" in principals

@@ -107,7 +107,8 @@ def told(watched: Watched) -> Iterator[Any]:
     def listen() -> dict[str, str]:
         for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
             body = json.loads(message["Body"])
-            heard[body["Subject"]] = body["Message"]
+            by_rule = body.get("Subject", "EventBridge").startswith("EventBridge")  # the same of all of them
+            heard[body["Message"] if by_rule else body["Subject"]] = body["Message"]
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return heard
 
@@ -177,6 +178,30 @@ def test_what_goes_wrong_is_told_alone_and_again_when_it_is_over(watched: Watche
     assert "the cache does not answer" in messages["ALERT: CacheIsAway"]
     assert ALERTS["CacheIsAway"]["annotations"]["runbook"] in messages["ALERT: CacheIsAway"]
     assert watched.firing() == set()
+
+
+def test_a_task_by_the_clock_that_fails_is_told_of_and_one_that_does_well_is_not(watched: Watched, told: Any) -> None:
+    ecs, family = watched.clone.aws("ecs"), "slipway-local-cleanup"
+    service = watched.services()["worker"]
+    (described,) = ecs.describe_services(cluster=watched.cluster, services=[service])["services"]
+
+    def run(command: str) -> str:
+        (task,) = ecs.run_task(
+            cluster=watched.cluster,
+            taskDefinition=family,
+            launchType="FARGATE",
+            networkConfiguration=described["networkConfiguration"],
+            overrides={"containerOverrides": [{"name": "cleanup", "command": ["sh", "-c", command]}]},
+        )["tasks"]
+        arn = str(task["taskArn"])
+        until(lambda: ecs.describe_tasks(cluster=watched.cluster, tasks=[arn])["tasks"][0]["lastStatus"] == "STOPPED")
+        return arn
+
+    well, wrong = run("exit 0"), run("exit 3")
+    until(lambda: any(wrong in message for message in told().values()), 30)
+    (message,) = [each for each in told().values() if each.startswith(f"{family}: a task has failed")]
+    assert "Essential container in task exited" in message
+    assert well not in message
 
 
 def test_every_panel_of_every_dashboard_has_live_data(watched: Watched, tmp_path: Path) -> None:

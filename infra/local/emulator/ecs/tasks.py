@@ -14,7 +14,7 @@ from ministack.core.responses import request_scope
 from ministack.services import ecs
 
 from infra.local.emulator import host
-from infra.local.emulator.ecs import images
+from infra.local.emulator.ecs import events, images
 from infra.local.emulator.ecs.containers import container_name, options, volume_name
 from infra.local.emulator.ecs.dependencies import (
     DEPENDENCY_SECONDS,
@@ -256,6 +256,7 @@ class TaskRun:
                 volume.remove(force=True)
             self.task["stoppedAt"] = ecs._iso()
             _set(self.task, "STOPPED")
+        events.stopped(self.task)
 
     def _end(self, name: str) -> None:
         container, timeout = self.containers[name], _named(self.definition, name).get("stopTimeout")
@@ -316,6 +317,9 @@ def begin(
     """What ministack's RunTask calls in a thread of its own for each new task."""
     for record, container in zip(task["containers"], definition["containerDefinitions"], strict=True):
         record["_checked"] = bool(container.get("healthCheck"))
+    task["group"] = (
+        task.get("group") or f"family:{definition['family']}"
+    )  # ECS's default; EventBridge's rules ask for it
     run = TaskRun(task, copy.deepcopy(definition), overrides, (account, region))
     runs[task["taskArn"]] = run
     run.run()
