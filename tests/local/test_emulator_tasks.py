@@ -155,6 +155,18 @@ def test_a_secure_parameter_reaches_the_container_decrypted(tasks: Tasks, aws: A
     assert tasks.reaches(arn, "STOPPED")["containers"][0]["exitCode"] == 0
 
 
+def test_a_secret_is_of_the_version_that_the_definition_names(tasks: Tasks, aws: Aws) -> None:
+    secrets = aws("secretsmanager")
+    made = secrets.create_secret(Name="turning", SecretString='{"token": "first"}')
+    secret, first = made["ARN"], made["VersionId"]
+    secrets.put_secret_value(SecretId=secret, SecretString='{"token": "second"}')
+    check = ["sh", "-c", 'test "$OLD $PREVIOUS $NEW" = "first first second"']
+    named = {"OLD": f"{secret}:token::{first}", "PREVIOUS": f"{secret}:token:AWSPREVIOUS:", "NEW": f"{secret}:token::"}
+    wanted = [{"name": name, "valueFrom": source} for name, source in named.items()]
+    arn = tasks.run({"name": "web", "command": check, "secrets": wanted})
+    assert tasks.reaches(arn, "STOPPED")["containers"][0]["exitCode"] == 0
+
+
 NOWHERE = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nowhere-AbCdEf"
 
 

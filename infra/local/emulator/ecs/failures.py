@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from ministack.services import ecs
+from ministack.services import ecs, secretsmanager
 
 ESSENTIAL_EXITED = ("Essential container in task exited", "EssentialContainerExited")
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -19,27 +20,38 @@ class StartFailure(Exception):
 def secrets(definition: dict[str, Any]) -> dict[str, str]:
     """A container's secrets; raises `StartFailure` with AWS's words for one that is missing.
 
-    ministack's own error would say only which variable it was for.
+    Of Secrets Manager's, those of the very version that the reference names: ministack takes the newest.
     """
     found: dict[str, str] = {}
     for secret in definition.get("secrets") or []:
+        source = secret["valueFrom"]
+        if "secretsmanager" in source:
+            found[secret["name"]] = _of_its_version(source)
+            continue
         try:
             found |= ecs._resolve_container_secrets({"secrets": [secret]})
-        except ecs._SecretResolutionError as error:
-            raise StartFailure(_PULL + _told(secret["valueFrom"], str(error))) from None
+        except ecs._SecretResolutionError:
+            told = f"unable to retrieve secrets from ssm: {_RETRIED}invalid parameters: {source}"
+            raise StartFailure(_PULL + told) from None
     return found
 
 
-def _told(source: str, error: str) -> str:
-    if "secretsmanager" not in source:
-        return f"unable to retrieve secrets from ssm: {_RETRIED}invalid parameters: {source}"
+def _of_its_version(source: str) -> str:
+    """`arn:json-key:version-stage:version-id`, of which the last three may be empty or missing."""
     parts = source.split(":")
-    if "json key" in error:
-        what = f"retrieved secret from Secrets Manager did not contain json key {parts[7]}"
-    else:
-        arn = ":".join(parts[:7])
-        what = (
-            f"failed to fetch secret {arn} from secrets manager: "
-            "ResourceNotFoundException: Secrets Manager can't find the specified secret."
+    arn = ":".join(parts[:7])
+    key, stage, version = (*parts[7:10], "", "", "")[:3]
+    text = secretsmanager.resolve_secret_string(arn, stage or "AWSCURRENT", version or None)
+    if text is None:
+        raise _missing(
+            f"failed to fetch secret {arn} from secrets manager: ResourceNotFoundException: Secrets Manager can't find "
+            "the specified secret" + (f" version: {version}." if version else ".")
         )
-    return f"unable to retrieve secret from asm: {_RETRIED}{what}"
+    try:
+        return str(json.loads(text)[key]) if key else text
+    except (ValueError, KeyError, TypeError):
+        raise _missing(f"retrieved secret from Secrets Manager did not contain json key {key}") from None
+
+
+def _missing(what: str) -> StartFailure:
+    return StartFailure(f"{_PULL}unable to retrieve secret from asm: {_RETRIED}{what}")
