@@ -17,7 +17,7 @@ REPOSITORY = "https://github.com/fastapi/full-stack-fastapi-template"
 COMMIT = "a727535488542228dc19b13f217a104ad317c122"
 """The last one for Python 3.10 to 3.13, so that both sides run on the same interpreter (25 June 2026)."""
 PASSWORD = "benchmark-only-password"  # noqa: S105 - of a server on loopback
-UV = Path(sys.executable).parent / "uv"
+UV = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "uv"  # the kit's: the app's environment has none
 
 
 def prepare(folder: Path, repository: str) -> Path:

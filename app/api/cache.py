@@ -10,12 +10,12 @@ import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
 from app.api.answers import Answer, render
-from app.api.caller import optional_caller
+from app.api.caller import caller_of
 from app.core import metrics
 from app.core.notes import notes_of
 from app.core.security import Caller
@@ -26,7 +26,7 @@ log = logging.getLogger("app.cache")
 WAIT_SECONDS = 0.02  # between looks at an answer that another request is computing
 WAITS = 25
 Endpoint = Callable[..., Awaitable[Any]]
-OWN = {"cached_request": Request, "cached_caller": Annotated[Caller | None, Depends(optional_caller)]}
+OWN = inspect.Parameter("cached_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
 """What FastAPI gives to the cache itself, beside what the endpoint asks for."""
 
 
@@ -45,9 +45,7 @@ class CachedEndpoint:
     def __init__(self, endpoint: Endpoint, group: str | None) -> None:
         functools.update_wrapper(self, endpoint)
         self._endpoint, self._group = endpoint, group
-        parameters = list(inspect.signature(endpoint).parameters.values())
-        parameters += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=OWN[name]) for name in OWN]
-        self.__signature__ = inspect.Signature(parameters)
+        self.__signature__ = inspect.Signature([*inspect.signature(endpoint).parameters.values(), OWN])
 
     def key(self, request: Request, caller: Caller | None) -> CacheKey | None:
         """The key of this request's answer; None for one that is not cached: admins see what others own."""
@@ -58,11 +56,9 @@ class CachedEndpoint:
             return None
         return CacheKey(private_group(caller.user_id), f"{caller.token_version}:{asked}")
 
-    async def __call__(
-        self, *, cached_request: Request, cached_caller: Caller | None = None, **arguments: Any
-    ) -> Response:
+    async def __call__(self, *, cached_request: Request, **arguments: Any) -> Response:
         """The answer, from the store or from the endpoint."""
-        request, key = cached_request, self.key(cached_request, cached_caller)
+        request, key = cached_request, self.key(cached_request, caller_of(cached_request))
 
         async def compute() -> Answer:
             return render(request, await self._endpoint(**arguments))

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
-from app.api.caller import optional_caller
+from app.api.caller import caller_of
 from app.api.router import V1
 from app.core.database import Database, UnitOfWork
 from app.core.errors import Problem
@@ -20,8 +20,6 @@ from app.resources import resources_of
 from app.schemas.user import UserPrivate
 from app.services import users
 from app.services.auth import not_authenticated
-
-oauth2 = OAuth2PasswordBearer(tokenUrl=f"{V1}/auth/token", auto_error=False)
 
 
 async def get_settings(request: Request) -> Settings:
@@ -40,18 +38,22 @@ async def get_unit(database: Annotated[Database, Depends(get_database)]) -> Asyn
         yield unit
 
 
-async def get_unchecked_caller(
-    caller: Annotated[Caller | None, Depends(optional_caller)],
-    _: Annotated[str | None, Depends(oauth2)],  # for /docs
-) -> Caller:
-    """Who the access token was given to. Its signature and its end are checked, and not that the account still stands:
-    only for endpoints whose next statement does that, such as the reads of items, which are one round trip so."""
-    if caller is None:
-        raise not_authenticated()
-    context = request_context.get()
-    if context is not None:
-        context["user_id"] = str(caller.user_id)
-    return caller
+class AccessToken(OAuth2PasswordBearer):
+    """The scheme that /docs logs in by, and who the token was given to."""
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # FastAPI takes any result
+        """The caller. The token's signature and its end are checked, and not that the account still stands: only for
+        endpoints whose next statement does that, such as the reads of items, which are one round trip so."""
+        caller = caller_of(request)
+        if caller is None:
+            raise not_authenticated()
+        context = request_context.get()
+        if context is not None:
+            context["user_id"] = str(caller.user_id)
+        return caller
+
+
+get_unchecked_caller = AccessToken(tokenUrl=f"{V1}/auth/token")
 
 
 async def get_current_user(

@@ -7,12 +7,11 @@ a limit costs.
 
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from app.api.cache import CachedEndpoint
-from app.api.caller import optional_caller
+from app.api.caller import caller_of
 from app.core import metrics
 from app.core.errors import Problem
 from app.core.notes import notes_of
@@ -30,8 +29,9 @@ class RateLimit:
     ) -> None:
         self.kind, self.limit, self.seconds, self.by_address = kind, limit, seconds, by_address
 
-    async def __call__(self, request: Request, caller: Annotated[Caller | None, Depends(optional_caller)]) -> None:
+    async def __call__(self, request: Request) -> None:
         """Let the request in, or refuse it with the time to come back."""
+        caller = caller_of(request)
         known = caller is not None and not self.by_address
         who = f"user:{caller.user_id}" if caller and known else f"address:{_address(request)}"
         limit = self.limit(resources_of(request).settings)

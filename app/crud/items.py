@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import Integer, Select, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Reader, Row
@@ -48,32 +49,63 @@ async def page(
     limit: int,
 ) -> Sequence[Row]:
     """A page of the caller's items, or of all for an admin, sorted by a column."""
-    statement: Select[Any] = _visible(select(*_COLUMNS), caller, status, search).limit(limit)
-    column: Any = getattr(Item, sort)
-    if after is not None:
-        here = tuple_(column, Item.id)
-        statement = statement.where(here < after if descending else here > after)
-    order = (column.desc(), Item.id.desc()) if descending else (column, Item.id)
-    return await reader.rows(statement.order_by(*order), _who(caller))
+    kind = _kind(caller, status, search)
+    statement = _page(kind, sort=sort, descending=descending, first=after is None)
+    value, item = after or (None, None)
+    return await reader.rows(
+        statement, {**_values(caller, status, search), "value": value, "item": item, "limit": limit}
+    )
 
 
 async def count(reader: Reader, caller: Caller, *, status: ItemStatus | None, search: str | None) -> int:
     """How many such items there are on all pages."""
-    row = await reader.row(_visible(select(func.count(Item.id).label("total")), caller, status, search), _who(caller))
+    row = await reader.row(_count(_kind(caller, status, search)), _values(caller, status, search))
     return int(row["total"]) if row else 0
 
 
-def _visible(statement: Select[Any], caller: Caller, status: ItemStatus | None, search: str | None) -> Select[Any]:
+class _Kind(NamedTuple):
+    """What is asked about the items, without the values: each kind is a statement that is made once."""
+
+    admin: bool
+    by_status: bool
+    by_title: bool
+
+
+def _kind(caller: Caller, status: ItemStatus | None, search: str | None) -> _Kind:
+    return _Kind(caller.is_admin, status is not None, search is not None)
+
+
+def _values(caller: Caller, status: ItemStatus | None, search: str | None) -> dict[str, Any]:
+    pattern = (search or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return {**_who(caller), "status": status, "pattern": f"%{pattern}%"}
+
+
+@cache
+def _page(kind: _Kind, *, sort: str, descending: bool, first: bool) -> Prepared:
+    statement: Select[Any] = _visible(select(*_COLUMNS), kind).limit(bindparam("limit", type_=Integer))
+    column: Any = getattr(Item, sort)
+    if not first:
+        here = tuple_(column, Item.id)
+        there = tuple_(bindparam("value", type_=column.type), bindparam("item", type_=Item.id.type))
+        statement = statement.where(here < there if descending else here > there)
+    return Prepared(statement.order_by(*((column.desc(), Item.id.desc()) if descending else (column, Item.id))))
+
+
+@cache
+def _count(kind: _Kind) -> Prepared:
+    return Prepared(_visible(select(func.count(Item.id).label("total")), kind))
+
+
+def _visible(statement: Select[Any], kind: _Kind) -> Select[Any]:
     """What the caller may see of what is asked for."""
-    if caller.is_admin:
+    if kind.admin:
         statement = statement.where(select(User.id).where(_STANDING, User.is_admin.is_(True)).exists())
     else:
         statement = statement.where(Item.owner_id == select(User.id).where(_STANDING).scalar_subquery())
-    if status is not None:
-        statement = statement.where(Item.status == status)
-    if search is not None:
-        pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        statement = statement.where(Item.title.ilike(f"%{pattern}%", escape="\\"))
+    if kind.by_status:
+        statement = statement.where(Item.status == bindparam("status"))
+    if kind.by_title:
+        statement = statement.where(Item.title.ilike(bindparam("pattern"), escape="\\"))
     return statement
 
 

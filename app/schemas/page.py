@@ -7,15 +7,15 @@ from pydantic import BaseModel, TypeAdapter
 
 
 class Page:
-    """One page: its items, the cursor of the next one, and how many there are in all, if that was asked for. Rendered
-    as a plain list with a `Link` and an `X-Total-Count` header."""
+    """One page: its items as JSON, the cursor of the next one, and how many there are in all, if that was asked for.
+    Rendered as a plain list with a `Link` and an `X-Total-Count` header."""
 
     def __init__(
         self, kind: type[BaseModel], rows: Sequence[Any], cursor: str | None, total: int | None = None
     ) -> None:
-        self.items = [kind.model_validate(row, from_attributes=True) for row in rows]
         self.cursor, self.total = cursor, total
-        self.json = _adapter(kind).dump_json(self.items)
+        items = _adapter(kind)
+        self.json = items.dump_json(items.validate_python(rows, from_attributes=True))
 
 
 _adapters: dict[type[BaseModel], TypeAdapter[Any]] = {}

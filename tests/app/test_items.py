@@ -91,6 +91,8 @@ async def test_search_and_filter(user: User) -> None:
     assert await titles("search=lightHOUSE") == {"Red lighthouse", "Blue LIGHTHOUSE"}
     assert await titles("search=lighthouse&status=active") == {"Red lighthouse"}
     assert await titles("search=100%25") == {"100% tower"}
+    assert await titles("status=active") == {"Red lighthouse"}
+    assert "Red lighthouse" not in await titles("status=draft"), "the same statement with another value"
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "sort=owner_id", "cursor=nonsense", "unknown=1"])
