@@ -6,35 +6,20 @@ variables (`processes`, `environment`). A wrong value is a `SlipwayError` that n
 
 from __future__ import annotations
 
-import math
-import re
-import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from infra import contract, naming
+from infra import app_rules, contract, naming
+from infra.app_process import OF_THE_FILE, Command, Health, Need, Process, Text, Variable
 from infra.errors import SlipwayError, explained
 from infra.settings import ROOT, Settings
-from infra.sizes import check_fargate, max_connections
+from infra.sizes import check_fargate
 
 APP_FILE = Path("stacks") / "app.yaml"
-
-Need = Literal["database", "cache", "queue", "queue.send", "queue.take", "bucket", "bucket.read", "bucket.write"]
-"""A store, and where it has two sides which of them: who only sends jobs may not take them."""
 
 VALUES: dict[str, str | None] = {
     "database.url": "database",
@@ -71,99 +56,10 @@ FORMER = "FORMER_"
 """Before the name of a generated variable: the one that holds its value of before the last rotation."""
 
 
-def _words(value: object) -> object:
-    return shlex.split(value) if isinstance(value, str) else value
-
-
-def _path(value: str) -> str:
-    if not re.fullmatch(r"/[\w./~%-]*", value):
-        raise ValueError("a path begins with / and has letters, digits and ._~%/- alone")
-    return value
-
-
-def _variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("a variable's name has letters, digits and _, and no digit first")
-    return value
-
-
-Command = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_words),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-UrlPath = Annotated[str, AfterValidator(_path)]
-Variable = Annotated[str, AfterValidator(_variable)]
-Text = Annotated[
-    str,
-    BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else str(value)),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Health(_Part):
-    """The paths that are asked whether a task lives (by its container) and whether it may serve (by the balancer)."""
-
-    live: UrlPath = "/health"
-    ready: UrlPath = "/health"
-
-
-class Spot(_Part):
-    """Fargate Spot, with a part that AWS does not take away."""
-
-    base: Annotated[int, Field(ge=0, le=1000)] = 0
-    """So many tasks run on demand, whatever becomes of Spot."""
-    weight: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Beyond them so many run on Spot for each one on demand; 0: all of them."""
-
-    def on_demand(self, tasks: int) -> int:
-        """How many of `tasks` are not on Spot."""
-        beyond = max(0, tasks - self.base)
-        return tasks - beyond + (math.ceil(beyond / (self.weight + 1)) if self.weight else 0)
-
-
-class Process(_Part):
-    """One way in which the app's image is run: behind the load balancer, as a worker, or by the clock."""
-
-    command: Command = ()
-    """Instead of the image's own."""
-    cpu: int = 256
-    """CPU units, 1024 to a vCPU."""
-    memory: int = 512
-    """MiB."""
-    tasks: Annotated[int, Field(ge=0, le=100)] = 1
-    max_tasks: Annotated[int, Field(ge=0, le=100)] | None = None
-    """Where it is more than `tasks`, autoscaling decides how many run. None: as `tasks`."""
-    paths: tuple[str, ...] = ()
-    """Behind the load balancer, which patterns of paths it serves; `web` has /* where it says nothing."""
-    schedule: Annotated[str, Field(pattern=r"^((cron|rate)\(.+\))?$")] = ""
-    """`cron(30 3 * * ? *)` or `rate(1 day)`, in UTC: a task that runs and ends."""
-    needs: tuple[Need, ...] | None = None
-    """Instead of the app's."""
-    secrets: tuple[Variable, ...] | None = None
-    """Of the secret variables, the ones that this process gets; None: all of them."""
-    spot: bool | Spot = False
-    """On Fargate Spot, at about a third of the price: for what may be cut off at any time."""
-    metrics: bool | None = None
-    """Whether it answers Prometheus on the app's metricsPort; None: where it serves."""
-
-    @property
-    def on_spot(self) -> Spot | None:
-        """How it is spread over Spot and on demand; None for on demand alone."""
-        return self.spot if isinstance(self.spot, Spot) else Spot() if self.spot else None
-
-    @property
-    def most_tasks(self) -> int:
-        """How many may run at once, a rollout aside."""
-        return self.tasks if self.max_tasks is None else self.max_tasks
-
-
-class App(_Part):
+class App(BaseModel):
     """What stacks/app.yaml says, with a stack's sizes and variables in it."""
+
+    model_config = OF_THE_FILE
 
     source: str = "app"
     """The folder that the image is built from, its build context, relative to the repository."""
@@ -364,12 +260,7 @@ class App(_Part):
         merged = _with_the_stacks(given, settings)
         try:
             app = cls.model_validate(merged)
-            _check_files(app, root)
-            _check_jobs(app)
-            if settings.kind == "environment":  # a preview does not scale, and its environment counts its connections
-                _check_connections(app, settings)
-                _check_scaling(app, settings)
-            _check_production(app, settings)
+            app_rules.check(app, settings, root)
         except ValidationError as error:
             raise explained(error, str(APP_FILE)) from None
         except ValueError as error:
@@ -387,82 +278,3 @@ def _with_the_stacks(given: Mapping[str, Any], settings: Settings) -> dict[str, 
     merged["processes"] = processes
     merged["environment"] = dict(given.get("environment") or {}) | settings.environment
     return merged
-
-
-def _check_files(app: App, root: Path) -> None:
-    if not (root / app.source).is_dir():
-        raise ValueError(f"source is {app.source!r}: there is no such folder in the repository")
-    if app.dockerfile and not (root / app.dockerfile).is_file():
-        raise ValueError(f"dockerfile is {app.dockerfile!r}: there is no such file in the repository")
-
-
-def _check_jobs(app: App) -> None:
-    """Each time-out of a job has to be longer than the one before it, or it is done twice at once."""
-    limit = app.job_timeout
-    killed, again = limit + contract.JOB_KILL_SECONDS, contract.visibility_seconds(limit)
-    longest = contract.LONGEST_VISIBILITY_SECONDS
-    if not killed < again <= longest:
-        least, most = 2 * contract.JOB_KILL_SECONDS + 2, longest * 2 // 3
-        raise ValueError(
-            f"jobTimeout is {limit}: a job is killed after {killed} s, and its message goes to another worker after "
-            f"{again} s, which has to be later, and not beyond SQS's {longest} s. Take {least} to {most}"
-        )
-
-
-def _check_connections(app: App, settings: Settings) -> None:
-    """A database that is out of connections refuses the new revision in the middle of a rollout."""
-    if "database" not in app.stores:
-        return
-    pool = settings.database_pool_size
-    parts, asked = [], contract.SPARE_CONNECTIONS
-    for name, process in app.processes.items():
-        if "database" not in app.needs_of(name):
-            continue
-        workers = contract.web_concurrency(process.cpu) if name in app.served else 1
-        tasks = 1 if process.schedule else process.most_tasks * 2
-        asked += tasks * workers * pool
-        rollout = "" if process.schedule else " x 2 (a rollout runs both revisions)"
-        parts.append(f"{tasks if process.schedule else process.most_tasks} {name} tasks{rollout} x {workers} x {pool}")
-    if settings.previews:
-        asked += settings.preview_limit * contract.PREVIEW_CONNECTIONS
-        parts.append(f"{settings.preview_limit} previews (previewLimit) x {contract.PREVIEW_CONNECTIONS}")
-    allowed = int(max_connections(settings.database_class) * 0.8)
-    if asked > allowed:
-        raise ValueError(
-            f"databasePoolSize is {pool}: {', '.join(parts)} and {contract.SPARE_CONNECTIONS} are {asked} "
-            f"connections; 80 % of what {settings.database_class} has is {allowed}. Take a smaller pool, fewer "
-            "tasks or a larger class"
-        )
-
-
-def _check_scaling(app: App, settings: Settings) -> None:
-    for name, process in app.workers.items():
-        if process.most_tasks <= process.tasks:
-            continue
-        if process.tasks == 0:
-            raise ValueError(
-                f"processes.{name}.tasks is 0 with maxTasks {process.most_tasks}: scaling compares the queue with the "
-                "tasks that run, so one has to; or set both to 0"
-            )
-        if not {"queue", "queue.take"} & set(app.needs_of(name)):
-            raise ValueError(
-                f"processes.{name}.maxTasks is {process.most_tasks}: a worker scales on the queue that it takes jobs "
-                "from, and it needs none"
-            )
-        if not settings.container_insights:
-            raise ValueError(
-                f"processes.{name}.maxTasks is {process.most_tasks} with containerInsights false: scaling compares the "
-                f"queue with the number of running tasks, which Container Insights counts. Set it to true, or maxTasks "
-                f"to {process.tasks}"
-            )
-
-
-def _check_production(app: App, settings: Settings) -> None:
-    if settings.tier != "prod":
-        return
-    alone = [name for name, process in app.served.items() if process.tasks < 2]
-    if alone:
-        raise ValueError(f"processes.{', '.join(alone)}.tasks is 1: production survives the loss of a zone")
-    weak = settings.weak_stores(app.stores)
-    if weak:
-        raise ValueError(f"{', '.join(weak)}: production keeps its data and survives the loss of a zone")

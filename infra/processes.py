@@ -7,7 +7,8 @@ from typing import Any
 import pulumi
 
 from infra import contract
-from infra.app import App, Process
+from infra.app import App
+from infra.app_process import Process
 from infra.components import collector
 from infra.components.alarms import Watched
 from infra.components.image import Image, ImageArgs

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract
-from infra.app import Spot
+from infra.app_process import Spot
 from infra.components.service import ecs_service, metrics_tags
 from infra.components.task import TaskArgs, task_definition
 from infra.components.web import target_group

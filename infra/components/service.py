@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.app import Spot
+from infra.app_process import Spot
 from infra.foundation import Place, TaskFacts
 
 

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract, naming
-from infra.app import Spot
+from infra.app_process import Spot
 from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.alarms import metric_alarm
 from infra.components.scaling import Scaling, ScalingArgs, cpu_target, request_target

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import contract
-from infra.app import Spot
+from infra.app_process import Spot
 from infra.components.alarm import Alarm, too_few_tasks
 from infra.components.scaling import Scaling, ScalingArgs, backlog_target
 from infra.components.security_group import reaching_group

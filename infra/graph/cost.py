@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from infra.app import Spot
+from infra.app_process import Spot
 from infra.components.collector import NAME as COLLECTOR
 from infra.errors import SlipwayError
 from infra.settings import ROOT

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.app import Process
+from infra.app_process import Process
 from infra.errors import SlipwayError
 from infra.release.client import Aws, Clients
 

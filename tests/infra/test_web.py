@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra import contract
-from infra.app import Spot
+from infra.app_process import Spot
 from infra.components.web import Web, WebArgs
 from tests.infra.facts import DOOR, PLACE, task
 from tests.infra.recorder import Registered, of, record

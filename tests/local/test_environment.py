@@ -366,8 +366,8 @@ def _may_log_in(clone: Clone) -> dict[str, bool]:
     """The app's roles in Postgres, asked as the server's owner."""
     sql = "SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'slipway_local_app_%' ORDER BY 1"
     shell = f'psql -At -F " " -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "{sql}"'
-    lines = docker_lines("exec", _container(clone, "slipway-local-database"), "sh", "-c", shell)
-    return {name: may == "t" for name, may in (line.split() for line in lines if line)}
+    words = docker_lines("exec", _container(clone, "slipway-local-database"), "sh", "-c", shell)
+    return {name: may == "t" for name, may in zip(words[::2], words[1::2], strict=True)}
 
 
 def _environment(container: str) -> dict[str, str]:
