@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from infra.app import App
+from infra.app_file import load_app
 from infra.environment import environment
 from infra.errors import SlipwayError
 from infra.naming import stack_name
@@ -17,7 +17,7 @@ name = stack_name(pulumi.get_project(), pulumi.get_stack())
 borrowing = {"kind": "preview", "base": stack_name(pulumi.get_project(), settings.base)} if settings.base else {}
 tag_everything(pulumi.get_project(), name, settings.tier, **borrowing)
 try:
-    app = App.load(settings)
+    app = load_app(settings)
     if settings.kind == "environment":
         environment(name, settings, app)
     else:

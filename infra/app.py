@@ -6,20 +6,14 @@ variables (`processes`, `environment`). A wrong value is a `SlipwayError` that n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from infra import app_rules, contract, naming
+from infra import contract, naming
 from infra.app_process import OF_THE_FILE, Command, Health, Need, Process, Text, Variable
-from infra.errors import SlipwayError, explained
-from infra.settings import ROOT, Settings
 from infra.sizes import check_fargate
-
-APP_FILE = Path("stacks") / "app.yaml"
 
 VALUES: dict[str, str | None] = {
     "database.url": "database",
@@ -239,42 +233,3 @@ class App(BaseModel):
         kinds = schema["properties"]["secrets"]
         kinds["anyOf"] = [{"type": "array", "items": {"type": "string"}}, {"type": kinds.pop("type")}]
         return schema
-
-    @classmethod
-    def load(cls, settings: Settings, root: Path = ROOT) -> App:
-        """stacks/app.yaml as a stack has it. Raises `SlipwayError` for what is wrong in either, or between them."""
-        path = root / APP_FILE
-        if not path.is_file():
-            raise SlipwayError(f"There is no {APP_FILE}.", "docs/your-app.md tells what goes into it.")
-        try:
-            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SlipwayError(f"{APP_FILE} is no YAML: {error}") from None
-        return cls.of(given, settings, root)
-
-    @classmethod
-    def of(cls, given: Any, settings: Settings, root: Path = ROOT) -> App:
-        """Check what the file says, `given`, together with a stack's settings."""
-        if not isinstance(given, dict):
-            raise SlipwayError(f"{APP_FILE} is no mapping of keys to values.", "docs/your-app.md has an example.")
-        merged = _with_the_stacks(given, settings)
-        try:
-            app = cls.model_validate(merged)
-            app_rules.check(app, settings, root)
-        except ValidationError as error:
-            raise explained(error, str(APP_FILE)) from None
-        except ValueError as error:
-            raise SlipwayError(f"{APP_FILE}: {error}", "Nothing was changed.") from None
-        return app
-
-
-def _with_the_stacks(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """What the stack's file changes, laid over what the app's file says."""
-    merged = dict(given)
-    processes = {name: dict(process or {}) for name, process in (given.get("processes") or {"web": {}}).items()}
-    for name, changes in settings.processes.items():
-        if name in processes:  # sizes of a process that this app does not have are somebody else's
-            processes[name] |= changes.model_dump(by_alias=True, exclude_none=True)
-    merged["processes"] = processes
-    merged["environment"] = dict(given.get("environment") or {}) | settings.environment
-    return merged

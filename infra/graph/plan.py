@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from infra.app import App
+from infra.app_file import load_app
 from infra.errors import SlipwayError
 from infra.graph import cost
 from infra.local.paths import ROOT, link_project
@@ -45,7 +45,7 @@ def plan(stack: str) -> list[Resource]:
 def states(stack: str) -> list[State]:
     """The preview's states: with inputs and dependencies, some inputs secret. Raises `SlipwayError` as `plan` does."""
     settings = Settings.from_files(stack)
-    App.load(settings)  # a wrong value is named before anything else happens
+    load_app(settings)  # a wrong value is named before anything else happens
     session = open_session()
     with tempfile.TemporaryDirectory(prefix="slipway-plan-") as scratch:
         project = Path(scratch) / "project"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra import contract
 from infra.app import App
+from infra.app_file import load_app
 from infra.errors import SlipwayError
 from infra.local import engine
 from infra.local.base_images import ensure_bases
@@ -34,7 +35,7 @@ def up() -> Status:
     """
     started = time.monotonic()
     settings = Settings.from_files("local")
-    app = App.load(settings)
+    app = load_app(settings)
     with _alone():
         docker = _set_up(app, settings)
         session = open_session(docker)

@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import app, ground, monitoring, processes
+from infra import app_file, ground, monitoring, processes
 from infra import environment as environments
 from infra import preview as previews
 from infra.release import gate
@@ -43,7 +43,7 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
         as_text["secrets"] = secrets
         pulumi.runtime.set_all_config({f"slipway:{key}": value for key, value in as_text.items()})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app, "APP_FILE", file)
+            patch.setattr(app_file, "APP_FILE", file)
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
             patch.setattr(gate, "_before_changes", lambda *_, **__: None)
             patch.setattr(processes, "oldest_revisions_go", lambda *_, **__: None)

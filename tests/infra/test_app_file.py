@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.app import App
+from infra.app_file import app_of, load_app
 from infra.errors import SlipwayError
 from infra.settings import ROOT, Settings
 
@@ -17,7 +18,7 @@ MODULE = {"source": "tests/apps/bare", "module": "service.api:application"}
 
 def app(stack: str = "local", changes: dict[str, Any] | None = None, **given: Any) -> App:
     values = Settings.from_files(stack).model_dump(by_alias=True) | (changes or {})
-    return App.of(MODULE | given, Settings.load(values, "the stack's file"))
+    return app_of(MODULE | given, Settings.load(values, "the stack's file"))
 
 
 def why(stack: str = "local", changes: dict[str, Any] | None = None, **given: Any) -> str:
@@ -77,11 +78,11 @@ def test_a_file_that_is_no_yaml_is_told_where(tmp_path: Path) -> None:
     (tmp_path / "stacks").mkdir()
     settings = Settings.from_files("local")
     with pytest.raises(SlipwayError, match=r"no stacks.app\.yaml"):
-        App.load(settings, tmp_path)
+        load_app(settings, tmp_path)
     for text, words in (("processes: {web: ", "line 1"), ("- web", "no mapping")):
         (tmp_path / "stacks" / "app.yaml").write_text(text)
         with pytest.raises(SlipwayError, match=words):
-            App.load(settings, tmp_path)
+            load_app(settings, tmp_path)
 
 
 def test_a_stack_changes_sizes_and_variables_and_leaves_the_rest() -> None:
@@ -172,7 +173,7 @@ def test_production_serves_with_two_tasks_and_keeps_the_data_that_it_has() -> No
 
 @pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
 def test_the_repositorys_own_file_fits_every_stack(stack: str) -> None:
-    assert App.load(Settings.from_files(stack)).served
+    assert load_app(Settings.from_files(stack)).served
 
 
 def test_editors_know_every_key_and_what_it_is_for() -> None:

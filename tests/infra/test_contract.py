@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import app, contract
+from infra import app_file, contract
 from infra.settings import ROOT, Settings
 from tests.infra.program import OF_THE_KIT, STACKS, containers, program
 from tests.infra.recorder import of
@@ -43,7 +43,7 @@ def test_a_busy_event_loop_is_not_taken_for_a_dead_one() -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_container_has_the_time_to_stop_that_its_work_wants(stack: str) -> None:
-    found, rollout = containers(stack, app.APP_FILE), contract.ROLLOUTS[Settings.from_files(stack).deploy_profile]
+    found, rollout = containers(stack, app_file.APP_FILE), contract.ROLLOUTS[Settings.from_files(stack).deploy_profile]
     variables = {pair["name"]: pair["value"] for pair in found["web"]["environment"]}
     assert rollout.deregistration_delay < int(variables["GRACEFUL_TIMEOUT"])
     assert int(variables["GRACEFUL_TIMEOUT"]) + 5 < found["web"]["stopTimeout"] <= contract.LONGEST_STOP_SECONDS
@@ -93,7 +93,7 @@ OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "GRACEFUL_TIMEOUT", "PORT", "PGSSLMODE",
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_variable_that_the_reference_app_is_given_is_one_that_it_reads(stack: str) -> None:
     reads = asked(READS)
-    for name, container in containers(stack, app.APP_FILE).items():
+    for name, container in containers(stack, app_file.APP_FILE).items():
         if name not in OF_THE_KIT:
             given = {pair["name"] for pair in [*container["environment"], *container["secrets"]]}
             assert given - OF_THE_SERVER <= set(reads), name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import app
+from infra import app_file
 from infra.components import collector
 from infra.components.endpoints import endpoints_of
 from infra.errors import SlipwayError
@@ -100,7 +100,7 @@ def test_the_collectors_configuration_is_of_what_it_has_and_listens_where_proces
 
 def test_a_machine_that_cannot_pull_the_collector_is_told_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.from_files("local").model_copy(update={"tracing": True})
-    needed = set(environment._bases(app.App.load(settings), settings))
+    needed = set(environment._bases(app_file.load_app(settings), settings))
     (image,) = needed - set(base_images.STAND_INS)
     monkeypatch.setattr(base_images, "_label", lambda _: None)
     monkeypatch.setattr(base_images, "_pull", lambda _: "no network")
@@ -115,6 +115,6 @@ def test_the_apps_image_has_what_traces_it_where_the_app_has_that_as_an_extra() 
         return str(image.inputs["buildArgs"].get("EXTRAS", ""))
 
     settings = Settings.from_files("dev")
-    of_the_reference_app = programmed("dev", settings.model_copy(update={"tracing": True}), app.APP_FILE)
+    of_the_reference_app = programmed("dev", settings.model_copy(update={"tracing": True}), app_file.APP_FILE)
     assert extras(of_the_reference_app) == "tracing"
-    assert (extras(program("dev", app.APP_FILE)), extras(traced())) == ("", "")
+    assert (extras(program("dev", app_file.APP_FILE)), extras(traced())) == ("", "")

@@ -13,8 +13,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from infra import app
+from infra import app, app_process
 from infra.app import App
+from infra.app_file import app_of
 from infra.settings import ROOT, Settings
 
 GUIDE = (ROOT / "docs" / "your-app.md").read_text(encoding="utf-8")
@@ -33,7 +34,7 @@ def test_an_app_is_described_in_a_few_lines(text: str, most: int) -> None:
 def test_what_the_guide_says_fits_every_stack_file(text: str, folder: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "tests" / "apps" / folder, tmp_path / "backend")
     for stack in ("local", "dev", "staging", "prod"):
-        found = App.of(yaml.safe_load(text), Settings.from_files(stack), tmp_path)
+        found = app_of(yaml.safe_load(text), Settings.from_files(stack), tmp_path)
         assert list(found.processes) == ["web"]
 
 
@@ -55,10 +56,12 @@ def test_the_guide_names_every_key() -> None:
     def keys(part: type[BaseModel]) -> set[str]:
         return {field.alias or name for name, field in part.model_fields.items()}
 
-    expected = keys(App) - {"health", "processes"} | {f"health.{key}" for key in keys(app.Health)} | {"processes.NAME"}
+    expected = (
+        keys(App) - {"health", "processes"} | {f"health.{key}" for key in keys(app_process.Health)} | {"processes.NAME"}
+    )
     found = named("Every key of stacks/app.yaml")
     assert {key for key in found if not key.startswith(".")} == expected
-    assert {key.removeprefix(".") for key in found if key.startswith(".")} == keys(app.Process)
+    assert {key.removeprefix(".") for key in found if key.startswith(".")} == keys(app_process.Process)
 
 
 def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp_path: Path) -> None:

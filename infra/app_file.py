@@ -1,19 +1,65 @@
-"""What has to hold between an app and a stack's settings: files, times of jobs, connections, scaling, production."""
+"""stacks/app.yaml read for a stack, and what has to hold between the two: files, times of jobs, connections, scaling,
+production. A wrong value is a `SlipwayError` that names the key and what would be right.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
 
 from infra import contract
-from infra.settings import Settings
+from infra.app import App
+from infra.errors import SlipwayError, explained
+from infra.settings import ROOT, Settings
 from infra.sizes import max_connections
 
-if TYPE_CHECKING:
-    from infra.app import App
+APP_FILE = Path("stacks") / "app.yaml"
 
 
-def check(app: App, settings: Settings, root: Path) -> None:
+def load_app(settings: Settings, root: Path = ROOT) -> App:
+    """stacks/app.yaml as a stack has it. Raises `SlipwayError` for what is wrong in either, or between them."""
+    path = root / APP_FILE
+    if not path.is_file():
+        raise SlipwayError(f"There is no {APP_FILE}.", "docs/your-app.md tells what goes into it.")
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SlipwayError(f"{APP_FILE} is no YAML: {error}") from None
+    return app_of(given, settings, root)
+
+
+def app_of(given: Any, settings: Settings, root: Path = ROOT) -> App:
+    """Check what the file says, `given`, together with a stack's settings."""
+    if not isinstance(given, dict):
+        raise SlipwayError(f"{APP_FILE} is no mapping of keys to values.", "docs/your-app.md has an example.")
+    merged = _with_the_stacks(given, settings)
+    try:
+        app = App.model_validate(merged)
+        _check(app, settings, root)
+    except ValidationError as error:
+        raise explained(error, str(APP_FILE)) from None
+    except ValueError as error:
+        raise SlipwayError(f"{APP_FILE}: {error}", "Nothing was changed.") from None
+    return app
+
+
+def _with_the_stacks(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """What the stack's file changes, laid over what the app's file says."""
+    merged = dict(given)
+    processes = {name: dict(process or {}) for name, process in (given.get("processes") or {"web": {}}).items()}
+    for name, changes in settings.processes.items():
+        if name in processes:  # sizes of a process that this app does not have are somebody else's
+            processes[name] |= changes.model_dump(by_alias=True, exclude_none=True)
+    merged["processes"] = processes
+    merged["environment"] = dict(given.get("environment") or {}) | settings.environment
+    return merged
+
+
+def _check(app: App, settings: Settings, root: Path) -> None:
     """Raises `ValueError` that says what does not fit, with the numbers."""
     _check_files(app, root)
     _check_jobs(app)
