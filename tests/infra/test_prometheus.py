@@ -66,7 +66,8 @@ def test_a_workspace_that_nobody_would_write_to_is_refused() -> None:
 
 def written_down(folder: Path, **environment: str) -> dict[str, Any]:
     """The configuration that start.sh hands to Prometheus, with its two folders in `folder`."""
-    script = (FOLDER / "start.sh").read_text().replace("/etc/slipway", str(FOLDER)).replace("/tmp/", f"{folder}/")  # noqa: S108
+    script = (FOLDER / "start.sh").read_text().replace("/tmp/", f"{folder}/")  # noqa: S108
+    script = script.replace("/etc/slipway", str(FOLDER))  # second: a clone may lie below /tmp itself
     server = folder / "prometheus"
     server.write_text("#!/bin/sh\nexit 0\n")
     server.chmod(0o755)
