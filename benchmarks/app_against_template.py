@@ -7,7 +7,6 @@ and "login" its response cache is off, so that the database answers.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ from urllib.parse import urlencode
 import httpx2 as httpx
 
 from benchmarks import ours, template
-from benchmarks.load import OTHER_CORE, Result, Target, compare, median, ratios, require_wrk
+from benchmarks.load import OTHER_CORE, Result, Target, compare, median, options, ratios, require_wrk
 from tests.app.servers import find, postgres, redis
 
 ITEMS = 500
@@ -79,9 +78,7 @@ def table(found: dict[str, dict[str, list[Result]]]) -> list[str]:
 
 def main() -> None:
     """Start everything, measure, print the table, stop everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
+    parser = options(__doc__, seconds=4)
     parser.add_argument("--template", default=template.REPOSITORY, help="where to fetch the template from")
     arguments = parser.parse_args()
     require_wrk()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -16,6 +17,14 @@ from pathlib import Path
 SERVER_CORE, OTHER_CORE = 0, 1  # the server alone on one; wrk, Postgres and Redis share the other
 CONNECTIONS = 16
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}
+
+
+def options(about: str | None, *, seconds: float) -> argparse.ArgumentParser:
+    """How long a comparison measures, by its user's wish; `seconds` where he says nothing."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=seconds, help="of each measurement")
+    return parser
 
 
 @dataclass

@@ -6,13 +6,12 @@ app's ASGI layer without and with its log line, in the whole app, and with the l
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import ours
-from benchmarks.load import Target, compare, median, ratios, require_wrk
+from benchmarks.load import Target, compare, median, options, ratios, require_wrk
 from tests.app.servers import redis
 
 KINDS = {
@@ -27,10 +26,7 @@ GOALS = {"whole": 0.85, "limited": 0.50}
 
 def main() -> None:
     """Start all, measure in turn, print the table, stop all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, seconds=3).parse_args()
     require_wrk()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -6,7 +6,6 @@ requests that the infrastructure says (5 %), and with every request traced. The 
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import ours
 from benchmarks.app_against_template import account, targets
-from benchmarks.load import OTHER_CORE, Target, compare, median, ratios, require_wrk
+from benchmarks.load import OTHER_CORE, Target, compare, median, options, ratios, require_wrk
 from tests.app.servers import find, postgres, redis
 
 KINDS = {"off": "", "5 %": "0.05", "all": "1"}
@@ -46,10 +45,7 @@ def collector() -> Iterator[str]:
 
 def main() -> None:
     """Start everything, measure in turn, print the table, stop everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, seconds=3).parse_args()
     require_wrk()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -13,7 +13,7 @@ from app.core.guard import PROBES
 from app.core.notes import notes_of
 
 RETRY_SECONDS = "1"
-"""A full worker has answered all that it has in a fraction of this (docs/app.md, Overload)."""
+"""The least that the header can say; a full worker is expected to have room sooner (docs/app.md, Overload)."""
 
 
 class InFlightLimit:

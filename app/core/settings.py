@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     @property
     def most_in_flight(self) -> int:
         """Requests that a process answers at once: MAX_IN_FLIGHT, or 20 for each of its database connections. A
-        request holds one for a few milliseconds, so that the last in line waits a fraction of a second."""
+        request holds one for some milliseconds; by arithmetic, no load over capacity was measured."""
         return self.max_in_flight or 20 * self.database_pool_size
 
     @property

@@ -24,7 +24,6 @@ CONFIGURATIONS = [
     *("elasticache:ListTagsForResource", "elasticloadbalancing:Describe*", "events:Describe*", "events:List*"),
     *("iam:GetOpenIDConnectProvider", "iam:GetRole", "iam:GetRolePolicy", "iam:List*", "kms:DescribeKey"),
     *("kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:List*", "logs:Describe*", "logs:ListTagsForResource"),
-    *("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
     *("rds:Describe*", "rds:ListTagsForResource", "route53:GetHostedZone", "route53:List*", "s3:GetBucket*"),
     *("s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:ListBucket", "scheduler:GetSchedule"),
     *("scheduler:ListTagsForResource", "secretsmanager:DescribeSecret", "secretsmanager:GetRandomPassword"),

@@ -199,9 +199,8 @@ def test_a_task_by_the_clock_that_fails_is_told_of_and_one_that_does_well_is_not
 
     well, wrong = run("exit 0"), run("exit 3")
     until(lambda: any(wrong in message for message in told().values()), 30)
-    (message,) = [
-        each for each in told().values() if each.startswith(f'"{family}: a task has failed')
-    ]  # in quotes, as AWS's
+    # In quotes, as a template of EventBridge's is.
+    (message,) = [each for each in told().values() if each.startswith(f'"{family}: a task has failed')]
     assert "Essential container in task exited" in message
     assert well not in message
 

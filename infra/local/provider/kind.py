@@ -125,6 +125,23 @@ class Kind:
         raise NotImplementedError
 
 
+class StateOnly(Kind):
+    """A type that lives in the engine's state alone: made, changed and taken away there."""
+
+    state_only = True
+
+    def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
+        """What the state has; there is nothing else to ask."""
+        return known or None
+
+    def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:
+        """Changed in the state."""
+        return {}
+
+    def delete(self, aws: Context, id: str, known: Properties) -> None:
+        """There is nothing to take away."""
+
+
 def endpoint() -> str:
     """The local AWS; refuses to talk to anything that is not this machine."""
     url = os.environ.get("AWS_ENDPOINT_URL", "")

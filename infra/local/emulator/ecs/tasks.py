@@ -317,9 +317,8 @@ def begin(
     """What ministack's RunTask calls in a thread of its own for each new task."""
     for record, container in zip(task["containers"], definition["containerDefinitions"], strict=True):
         record["_checked"] = bool(container.get("healthCheck"))
-    task["group"] = (
-        task.get("group") or f"family:{definition['family']}"
-    )  # ECS's default; EventBridge's rules ask for it
+    # ECS's default, which rules of EventBridge ask for.
+    task["group"] = task.get("group") or f"family:{definition['family']}"
     run = TaskRun(task, copy.deepcopy(definition), overrides, (account, region))
     runs[task["taskArn"]] = run
     run.run()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from infra.local.provider.kind import Context, Kind, Properties, set_of
+from infra.local.provider.kind import Context, Properties, StateOnly, set_of
 
 
-class Workspace(Kind):
+class Workspace(StateOnly):
     type_name = "aws:amp/workspace:Workspace"
     inputs = set_of("alias kmsKeyArn tags tagsAll")
     replace = set_of("kmsKeyArn")
-    state_only = True
 
     def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:
         id = f"ws-{sha256(str(given.get('alias')).encode()).hexdigest()[:32]}"
@@ -19,12 +18,3 @@ class Workspace(Kind):
             "arn": f"arn:aws:aps:{aws.region}:{aws.account}:workspace/{id}",
             "prometheusEndpoint": f"https://aps-workspaces.{aws.region}.amazonaws.com/workspaces/{id}/",
         }
-
-    def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
-        return known or None
-
-    def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:
-        return {}
-
-    def delete(self, aws: Context, id: str, known: Properties) -> None:
-        pass

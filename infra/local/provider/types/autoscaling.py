@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from infra.local.provider.kind import Context, Kind, Properties, set_of
+from infra.local.provider.kind import Context, Properties, StateOnly, set_of
 
 
-class _StateOnly(Kind):
-    state_only = True
-
-    def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
-        return known or None
-
-    def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:
-        return {}
-
-    def delete(self, aws: Context, id: str, known: Properties) -> None:
-        pass
-
-
-class Target(_StateOnly):
+class Target(StateOnly):
     type_name = "aws:appautoscaling/target:Target"
     inputs = set_of(
         "minCapacity maxCapacity resourceId scalableDimension serviceNamespace roleArn suspendedState tags tagsAll"
@@ -33,7 +20,7 @@ class Target(_StateOnly):
         return given["resourceId"], {"arn": arn}
 
 
-class Policy(_StateOnly):
+class Policy(StateOnly):
     type_name = "aws:appautoscaling/policy:Policy"
     inputs = set_of(
         "name policyType resourceId scalableDimension serviceNamespace targetTrackingScalingPolicyConfiguration"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.provider.codec import has_unknown
-from infra.local.provider.kind import Context, Kind, Properties, Refused, set_of, tag_list, tag_map
+from infra.local.provider.kind import Context, Kind, Properties, Refused, StateOnly, set_of, tag_list, tag_map
 from infra.local.provider.spelling import as_amazon, as_pulumi
 
 UNLIKE = {"cloudwatchMetricsEnabled": "CloudWatchMetricsEnabled"}
@@ -97,23 +97,16 @@ class WebAclAssociation(Kind):
         aws("wafv2").disassociate_web_acl(ResourceArn=known["resourceArn"])
 
 
-class WebAclLoggingConfiguration(Kind):
+class WebAclLoggingConfiguration(StateOnly):
     type_name = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration"
     inputs = set_of("logDestinationConfigs resourceArn loggingFilter redactedFields")
     replace = set_of("logDestinationConfigs resourceArn")
-    state_only = True
 
     def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:
         return given["resourceArn"], {}
 
     def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
         return known or {"resourceArn": id}
-
-    def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:
-        return {}
-
-    def delete(self, aws: Context, id: str, known: Properties) -> None:
-        """There is nothing to take away."""
 
 
 def _where(id: str, known: Properties) -> dict[str, str]:
