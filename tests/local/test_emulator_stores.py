@@ -26,7 +26,7 @@ Aws = Callable[[str], Any]
 class Database:
     """An RDS instance with a managed password, as the program asks for it."""
 
-    def __init__(self, aws: Aws, engine: Any, name: str) -> None:
+    def __init__(self, aws: Aws, engine: Any, name: str, wait: bool = True) -> None:
         self.aws, self.engine, self.name = aws, engine, name
         aws("rds").create_db_instance(
             DBInstanceIdentifier=name,
@@ -38,7 +38,8 @@ class Database:
             MasterUsername="owner",
             ManageMasterUserPassword=True,
         )
-        until(lambda: self.about()["DBInstanceStatus"] == "available")
+        if wait:
+            until(lambda: self.about()["DBInstanceStatus"] == "available")
 
     def about(self) -> Any:
         return self.aws("rds").describe_db_instances(DBInstanceIdentifier=self.name)["DBInstances"][0]
@@ -96,6 +97,16 @@ def database(images: None, aws: Aws, engine: Any) -> Iterator[Database]:
 def test_a_database_keeps_data_and_roles_over_a_restart_of_its_container(database: Database) -> None:
     database.container.restart()
     assert database.sql("SELECT title FROM item", "app", "of the app")[0]["title"] == "Lighthouse"
+
+
+def test_a_database_that_dies_as_soon_as_it_answers_keeps_what_was_written(images: None, aws: Aws, engine: Any) -> None:
+    database = Database(aws, engine, "shop-local-database-5eed123", wait=False)
+    database.sql("CREATE TABLE item AS SELECT 'Lighthouse' AS title")
+    os.kill(database.container.attrs["State"]["Pid"], signal.SIGKILL)
+    try:
+        assert database.sql("SELECT title FROM item")[0]["title"] == "Lighthouse"
+    finally:
+        aws("rds").delete_db_instance(DBInstanceIdentifier=database.name, SkipFinalSnapshot=True)
 
 
 def test_a_database_that_dies_comes_back_by_itself_with_its_data(database: Database) -> None:

@@ -28,18 +28,26 @@ AUTOMATIC_NAME = re.compile(r"-[0-9a-f]{7}$")
 
 START_POSTGRES = r"""
 data=$0 done=$0/slipway.done
-[ -e "$done" ] || rm -rf "$data"/*
+if [ ! -e "$done" ]; then
+    rm -rf "$data"/*
+    "$@" -c port=5433 -c listen_addresses=127.0.0.1 & # where no client can reach it
+    until pg_isready --quiet --host 127.0.0.1 --port 5433; do kill -0 $! && sleep 0.1 || exit 1; done
+    kill -INT $!
+    wait $! || true
+    echo "$HOSTNAME" >"$done"
+fi
 rm -f "$data"/postmaster.pid # of a server that was killed: nobody else has this volume
-if [ -e "$done" ] && [ "$(cat "$done")" != "$HOSTNAME" ]; then
+if [ "$(cat "$done")" != "$HOSTNAME" ]; then
     password=$(printf %s "$POSTGRES_PASSWORD" | sed "s/'/''/g")
     printf 'ALTER ROLE "%s" PASSWORD '"'%s'"'\n' "$POSTGRES_USER" "$password" |
         su -s /bin/sh postgres -c "$(command -v postgres) --single -D $data postgres"
+    echo "$HOSTNAME" >"$done"
 fi
-(until pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done; echo "$HOSTNAME" >"$done") &
 exec "$@"
 """
-"""Around the image's own start. A first start that was cut off begins anew, and who takes over another container's data
-sets the owner's password to the one that it was given; its own it keeps, for RDS may have changed it since."""
+"""Around the image's own start. A first start that was cut off begins anew, so it is over before any client can write;
+who takes over another container's data sets the owner's password to the one that it was given, its own it keeps, for
+RDS may have changed it since."""
 
 _taken: dict[str, str] = {}
 """Name of a database's container -> its volume."""
