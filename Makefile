@@ -6,8 +6,14 @@ SLIPWAY := .venv/bin/slipway
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/ready: pyproject.toml uv.lock $(wildcard app/pyproject.toml app/uv.lock) tools/setup
+# The reference app's own, while it is there: for its tests, and to run it alone.
+APP := $(and $(wildcard tests/app),$(wildcard app/uv.lock),app/.venv/ready)
+
+.venv/ready: pyproject.toml uv.lock tools/setup
 	@tools/setup
+
+app/.venv/ready: app/pyproject.toml app/uv.lock .venv/ready
+	@tools/setup app
 
 .PHONY: setup schema dashboards up down status logs doctor test check format dev clean
 setup: .venv/ready ## Install the packages, and nothing else
@@ -27,10 +33,10 @@ logs: .venv/ready ## The log of all processes
 doctor: .venv/ready ## What this machine lacks, and the command that mends it
 	@$(SLIPWAY) doctor
 
-test: .venv/ready ## Lint, types and all tests, the end-to-end ones included
+test: .venv/ready $(APP) ## Lint, types and all tests, the end-to-end ones included
 	@tools/test
 
-check: .venv/ready ## Lint, formatting and types only
+check: .venv/ready $(APP) ## Lint, formatting and types only
 	@tools/check
 
 schema: .venv/ready ## Write what editors know of stacks/app.yaml
@@ -43,7 +49,7 @@ dashboards: .venv/ready ## Write docker/grafana/dashboards from dashboards.py be
 format: .venv/ready ## Format the code and sort its imports
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
-dev: .venv/ready ## Run the app alone, with reload, without any service
+dev: app/.venv/ready ## Run the app alone, with reload, without any service
 	@app/.venv/bin/uvicorn app.main:app --reload --port 8000
 
 clean: down ## Take away the cache of images and downloads as well

@@ -15,6 +15,9 @@ from infra.local.progress import console, run
 
 TOOLS = ROOT / "tools"
 """A folder for each, with the go.mod and go.sum of its build."""
+QUICKLY = {"GOGC": "off", "GOMEMLIMIT": "1500MiB"}
+"""For the compiler itself, which then collects no garbage below that: without it and what debuggers read, a fifth less
+processor time (grpc's packages, 50 to 40 s)."""
 
 
 def build(name: str, package: str, target: Path, *, options: Sequence[str], instead: str, static: bool = False) -> None:
@@ -27,11 +30,11 @@ def build(name: str, package: str, target: Path, *, options: Sequence[str], inst
         raise SlipwayError(f"{name} cannot be had ready made, and there is no Go to build it with.", instead)
     target.parent.mkdir(parents=True, exist_ok=True)
     run(
-        [go, "build", "-mod=readonly", *options, "-o", str(target), package],
+        [go, "build", "-mod=readonly", "-gcflags=all=-dwarf=false", *options, "-o", str(target), package],
         f"Building {name} failed",
         log=run_dir() / "log" / f"{name}-build.log",
         cwd=TOOLS / name,
-        env=os.environ | ({"CGO_ENABLED": "0"} if static else {}),
+        env=os.environ | QUICKLY | ({"CGO_ENABLED": "0"} if static else {}),
     )
 
 
