@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from infra.asking import Json
@@ -144,7 +145,7 @@ def diagram(
     drawn = draw(picture(states(stack)))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(drawn, encoding="utf-8")
-    out.print(f"Written to {target}")
+    out.print(f"Written to {target}", markup=False)
 
 
 @app.command()
@@ -271,9 +272,9 @@ def doctor() -> None:
     found = checks()
     for check in found:
         mark = "[green]ok     [/green]" if check.ok else "[red]missing[/red]"
-        out.print(f"{mark} {check.name}: {check.found}")
+        out.print(f"{mark} {check.name}: {escape(check.found)}")
         if not check.ok:
-            out.print(f"        mend it with: {check.fix}")
+            out.print(f"        mend it with: {escape(check.fix)}")
     if not all(check.ok for check in found):
         raise typer.Exit(1)
 
@@ -300,15 +301,15 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except SlipwayError as error:
-        errors.print(f"[red]error:[/red] {error.message}", markup=True)
+        errors.print(f"[red]error:[/red] {escape(error.message)}")
         if error.fix:
-            errors.print(f"[bold]what to do:[/bold] {error.fix}")
+            errors.print(f"[bold]what to do:[/bold] {escape(error.fix)}")
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("Interrupted. Nothing is lost: the same command goes on from here.")
         sys.exit(130)
     except subprocess.CalledProcessError as error:
-        errors.print(f"[red]error:[/red] {error}")
+        errors.print(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(1)
 
 

@@ -65,7 +65,8 @@ def ensure_bases(references: list[str]) -> list[BaseImage]:
         if _label(reference) is None:
             with step(f"Pulling {reference}"):
                 refusal = _pull(reference)
-                console.print(f"  {reference} cannot be pulled here: {refusal}" if refusal else f"  {reference}: there")
+                said = f"cannot be pulled here: {refusal}" if refusal else "is there"
+                console.print(f"  {reference} {said}", markup=False)
             if not refusal:
                 return
         refused.append(reference)

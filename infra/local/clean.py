@@ -28,7 +28,9 @@ def clean() -> None:
     for name in CACHES:
         shutil.rmtree(cache_dir() / name, ignore_errors=True)
     shutil.rmtree(run_dir(), ignore_errors=True)
-    console.print(f"Removed {run_dir()} and what was in {cache_dir()}. BuildKit's own cache: docker builder prune")
+    console.print(
+        f"Removed {run_dir()} and what was in {cache_dir()}. BuildKit's own cache: docker builder prune", markup=False
+    )
 
 
 def _built_images() -> list[str]:

@@ -157,7 +157,7 @@ def _delete_orphans(session: Session, state: dict[str, Any], stack: str) -> None
         return
     aws = Context()
     for orphan in orphans:
-        console.print(f"  Deleting {orphan['type']} {orphan['id']}: made, but not in the state.")
+        console.print(f"  Deleting {orphan['type']} {orphan['id']}: made, but not in the state.", markup=False)
         try:
             TYPES[orphan["type"]].delete(aws, orphan["id"], orphan["properties"])
         except ClientError as error:
@@ -171,7 +171,7 @@ def _clear_pending(session: Session, state: dict[str, Any], stack: str, folder: 
     if not pending:
         return
     names = ", ".join(operation["resource"]["urn"].rsplit("::", 1)[-1] for operation in pending)
-    console.print(f"It was in the middle of: {names}. Going on from what is really there.")
+    console.print(f"It was in the middle of: {names}. Going on from what is really there.", markup=False)
     state["deployment"]["pending_operations"] = []
     command = [str(session.toolchain.pulumi), "stack", "import", "--force", "--stack", stack]
     subprocess.run(

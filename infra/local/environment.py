@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.markup import escape
+
 from infra import contract
 from infra.app import App
 from infra.app_file import load_app
@@ -39,7 +41,7 @@ def up() -> Status:
     with _alone():
         docker = _set_up(app, settings)
         session = open_session(docker)
-        console.print(f"  {session.toolchain.origin}")
+        console.print(f"  {session.toolchain.origin}", markup=False)
         with step("Local AWS"):
             running = emulator.start(emulator_port(), docker.bridge_address)
             if running.started_fresh:
@@ -47,7 +49,7 @@ def up() -> Status:
             engine.ensure_stack(session)
             engine.recover(session)
             _write_authorities(running.port, app, settings)
-        console.print(f"  at {running.endpoint}, pid {running.pid}, log {running.log}")
+        console.print(f"  at {running.endpoint}, pid {running.pid}, log {running.log}", markup=False)
         with step("pulumi up"):
             again = "Mend it and run `make up` again: it goes on from here. `make logs` shows the log of what failed."
             engine.pulumi(session, "up", "--yes", "--skip-preview", fix=again)
@@ -175,7 +177,7 @@ def _tell(status: Status, live: str, changed: bool, seconds: float) -> None:
     )
     console.print(f"\nThe app answers at [bold]{status.url}[/bold]")
     for trouble in status.troubles:
-        console.print(f"[yellow]But[/yellow] {trouble}")
+        console.print(f"[yellow]But[/yellow] {escape(trouble)}")
     console.print(
         "Next:\n"
         f"  curl {status.url}{live.lstrip('/')}\n"

@@ -95,7 +95,7 @@ def _get(home: Path) -> None:
             with step(f"Downloading the official pulumi {VERSION}"):
                 _download(fresh)
         except SlipwayError as refusal:
-            console.print(f"  The official release cannot be had here: {refusal.message}")
+            console.print(f"  The official release cannot be had here: {refusal.message}", markup=False)
             shutil.rmtree(fresh, ignore_errors=True)
             with step(f"Building pulumi {VERSION} from its Go module (about 4 min, once)"):
                 _build(fresh)

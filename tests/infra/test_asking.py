@@ -1,4 +1,4 @@
-"""Who is asked before something is changed that is not easily changed back."""
+"""What a person is asked and told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 import pytest
 import typer
 
+from infra import cli
 from infra.asking import confirm
+from infra.errors import SlipwayError
 
 
 class Terminal(io.StringIO):
@@ -31,3 +33,17 @@ def test_a_program_and_who_says_yes_are_not_asked(
     monkeypatch.setattr(sys, "stdin", given)
     confirm("Promote it to prod?", yes=yes)
     assert given.read() == "n\n"
+
+
+def test_an_error_is_told_as_it_is_brackets_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_: object) -> None:
+        raise SlipwayError("processes.web[0] [/srv] is wrong", "Take [red] out.")
+
+    monkeypatch.setattr(cli, "app", fails)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "error: processes.web[0] [/srv] is wrong\nwhat to do: Take [red] out.\n" in told
