@@ -229,14 +229,19 @@ def _logs(container: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_rollback_serves_the_former_image_on_the_newer_schema_and_the_way_forward_is_open(clone: Clone) -> None:
+def test_a_rollback_over_a_rotation_serves_the_former_image_on_the_newer_schema(
+    clone: Clone, api: httpx.Client
+) -> None:
+    """With new passwords and another signing key; who was logged in still is."""
     newest = clone.status()["tasks"][0]["image_digest"]
+    configure(clone, "secretsGeneration", "2")
     told = clone.slipway("rollback", "local")
     assert "pulumi config rm rollbackTo" in told
     served = {task["image_digest"] for task in clone.status()["tasks"]}
     assert newest not in served
     assert len(served) == 1
     assert clone.get("/readyz")[0] == 200
+    assert api.get("/api/v1/users/me").json()["email"] == ADA["email"]
     rows = json.loads(clone.slipway("deployments", "local", "--json"))
     assert {rows[0]["result"], rows[1]["result"]} == {"SUCCESSFUL"}
     assert {rows[0]["digest"], rows[1]["digest"]} == served
