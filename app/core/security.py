@@ -17,17 +17,19 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 ALGORITHM = "HS256"
+ARGON2 = Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+"""argon2id with OWASP's minimum: 19 MiB, two passes, one lane."""
 
 
 class Passwords:
     """Hashes and verifies passwords without stalling other requests.
 
-    argon2id with OWASP's minimum (19 MiB, two passes, one lane) takes about 20 ms of a core; two threads bound both
-    the memory and the share of the processor that logins can take.
+    One takes about 20 ms of a core; two threads bound both the memory and the share of the processor that logins can
+    take.
     """
 
     def __init__(self, threads: int = 2) -> None:
-        self._hasher = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1), BcryptHasher()))
+        self._hasher = PasswordHash((ARGON2, BcryptHasher()))
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 

@@ -15,19 +15,31 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pwdlib.hashers.argon2 import Argon2Hasher
 
+from app.core import security
 from app.core.settings import Settings
 from app.main import create_app
 from app.migrate import upgrade
 from tests.app.servers import Server, postgres, redis
 
 KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+PRODUCTIONS_ARGON2 = security.ARGON2
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that the tests make
 
 
 def pytest_configure() -> None:
     """A run that is told to end stops its servers, as one that is interrupted does."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[None]:
+    """Of the same kind and made in the same way, for less than 1 ms of a core: most tests make an account and log in.
+    What is started as a process of its own hashes as in production, and so do the tests of the cost itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(security, "ARGON2", Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")

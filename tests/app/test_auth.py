@@ -13,9 +13,10 @@ import pytest
 from pwdlib.hashers.bcrypt import BcryptHasher
 from sqlalchemy import select, update
 
+from app.core import security
 from app.core.security import Caller, Passwords, Tokens
 from app.models import User as Row
-from tests.app.conftest import KEY, PASSWORD, Running, User, login, register
+from tests.app.conftest import KEY, PASSWORD, PRODUCTIONS_ARGON2, Running, User, login, register
 
 
 async def refresh(api: httpx.AsyncClient, token: str) -> httpx.Response:
@@ -40,7 +41,15 @@ async def test_an_unknown_address_costs_a_hash_as_a_known_one_does() -> None:
     passwords.close()
 
 
-async def test_a_login_does_not_stall_other_requests() -> None:
+async def test_a_hash_costs_what_owasp_asks_for_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "ARGON2", PRODUCTIONS_ARGON2)
+    passwords = Passwords()
+    assert (await passwords.hash(PASSWORD)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    passwords.close()
+
+
+async def test_a_login_does_not_stall_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "ARGON2", PRODUCTIONS_ARGON2)
     passwords = Passwords()
     hashing = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(6)))
     longest, last = 0.0, time.perf_counter()
@@ -56,7 +65,7 @@ async def test_a_login_does_not_stall_other_requests() -> None:
 async def test_a_bcrypt_hash_is_accepted_and_replaced(running: Running) -> None:
     app = await running.app()
     user = await register(await running.client(app))
-    old = BcryptHasher().hash(PASSWORD)
+    old = BcryptHasher(rounds=4).hash(PASSWORD)
     async with app.state.resources.database.unit() as unit:
         await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(password_hash=old))
     assert (await login(user.api, user.email)).status_code == 200

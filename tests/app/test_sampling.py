@@ -19,7 +19,7 @@ from app.core.settings import Settings
 from tests.app.conftest import Running
 
 HALF = 0.5
-IDS = [f"id-{number}" for number in range(400)]
+IDS = [f"id-{number}" for number in range(100)]
 
 
 @pytest.fixture
