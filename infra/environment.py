@@ -44,14 +44,15 @@ def environment(name: str, settings: Settings, app: App) -> None:
         else Network(name, NetworkArgs.of(settings, key_arn=key_arn, address_hooks=room_for_addresses(name))).facts
     )
     registry = Registry(name, RegistryArgs.of(settings, key_arn=key_arn)).facts
-    cluster = Cluster(name, ClusterArgs.of(settings)).facts
+    cluster = Cluster(name, ClusterArgs.of(settings, key_arn=key_arn)).facts
     secrets = Secrets(name, SecretsArgs.of(settings, key_arn=key_arn))
 
     # What holds data: only what the app needs.
     stores = Stores(name, app, settings, network=network, key_arn=key_arn, secrets=secrets)
 
     # The way in.
-    certificate_arn = Certificate(name, CertificateArgs.of(settings)).arn if settings.domain else None
+    certificate = Certificate(name, CertificateArgs.of(settings)) if settings.domain else None
+    certificate_arn = certificate.arn if certificate else None
     door = LoadBalancer(name, LoadBalancerArgs.of(settings, network=network, certificate_arn=certificate_arn))
     if settings.domain:
         Dns(name, DnsArgs.of(settings, load_balancer=door.facts))
@@ -75,10 +76,8 @@ def environment(name: str, settings: Settings, app: App) -> None:
     processes.look_at_what_serves()
 
     # Who is told, and who may deploy.
-    watched: list[Watched] = [door, *stores.watched, *processes.watched]
-    failing = AlarmsArgs.of(
-        settings, key_arn=key_arn, watched=watched, one_off=processes.one_off, cluster_arn=cluster.arn
-    )
+    watched: list[Watched] = [door, *([certificate] if certificate else []), *stores.watched, *processes.watched]
+    failing = AlarmsArgs.of(settings, key_arn, watched, processes.one_off, cluster.arn, stores.copied_arn)
     alarms = Alarms(name, failing)
     told = alarms.topic_arn
     monitoring(name, app, settings, foundation=foundation, processes=processes, topic_arn=told)

@@ -31,6 +31,9 @@ DOMAIN = r"^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})?$"
 DIGEST = r"^(sha256:[0-9a-f]{64})?$"
 """Of an image; empty for none."""
 
+SNAPSHOT = r"^([A-Za-z][\w:-]*)?$"
+"""Of a database, by its name or ARN: RDS's own begin with `rds:`."""
+
 PLACEHOLDER = "example.com"
 """Nobody's domain (RFC 2606): what a stack file says until it is given a real one."""
 
@@ -128,6 +131,9 @@ class Settings(BaseModel):
     database_multi_az: bool
     database_backup_days: Annotated[int, Field(ge=0, le=35)]
     database_final_snapshot: bool
+    database_restore_from: Annotated[str, Field(pattern=SNAPSHOT)]
+    backup_copy_region: Annotated[str, Field(pattern=r"^([a-z]{2}(-[a-z]+)+-\d)?$")]
+    backup_copy_days: Annotated[int, Field(ge=1, le=36500)]
     database_pool_size: Annotated[int, Field(ge=1, le=100)]
     database_ca: str
     cache_class: Annotated[str, Field(pattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$")]

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from infra import contract, naming
 from infra.app import FORMER, App
 from infra.components.alarms import Watched
+from infra.components.backup_copies import BackupCopies, BackupCopiesArgs
 from infra.components.cache import Cache, CacheArgs
 from infra.components.database import Database, DatabaseArgs
 from infra.components.queue import Queue, QueueArgs
@@ -30,6 +31,8 @@ class Stores:
     database_step: DatabaseStep | None = None
     queue: Queue | None = None
     bucket: Storage | None = None
+    copied_arn: pulumi.Input[str] = ""
+    """What AWS Backup copies to another region; empty for nothing."""
     watched: list[Watched]
     values: Values
 
@@ -95,6 +98,10 @@ class Stores:
     def _make_database(self, name: str, network: NetworkFacts, key_arn: pulumi.Input[str]) -> None:
         database = Database(name, DatabaseArgs.of(self._settings, network=network, key_arn=key_arn))
         self.watched.append(database)
+        if self._settings.backup_copy_region:
+            copies = BackupCopiesArgs.of(self._settings, key_arn=key_arn, database_arn=database.arn)
+            BackupCopies(name, copies)
+            self.copied_arn = database.arn
         self.database_facts = facts = database.facts
         passwords = self._secrets.passwords("database", "app", "release")
         base = naming.identifier(name)

@@ -28,7 +28,9 @@ class Alarm:
     under: float | None = None
     """... or below this. One of the two."""
     minutes: int = 5
-    """For so long in a row."""
+    """For so long in a row: so many periods, where they are not of a minute."""
+    period_seconds: int = 60
+    """What one value of the metric is taken over."""
     silence_is_wrong: bool = False
     """No data counts as wrong, for what should always report; else as right."""
     share_of: str = ""

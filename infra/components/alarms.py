@@ -13,9 +13,8 @@ from infra.components.alarm import Alarm
 from infra.components.roles import policy
 from infra.settings import Settings
 
-PERIOD_SECONDS = 60
 BY_RULES = {
-    "Sid": "TasksThatFail",
+    "Sid": "TasksAndBackupsThatFail",
     "Effect": "Allow",
     "Principal": {"Service": "events.amazonaws.com"},  # EventBridge's rules; AWS documents no condition for them
     "Action": "sns:Publish",
@@ -40,26 +39,29 @@ class AlarmsArgs:
     """Process that runs and ends -> the family of its tasks: each is expected to end with 0."""
     cluster_arn: pulumi.Input[str] = ""
     """Where those run."""
+    copied_arn: pulumi.Input[str] = ""
+    """What AWS Backup copies elsewhere; empty for nothing."""
 
     @classmethod
     def of(
         cls,
         settings: Settings,
-        *,
         key_arn: pulumi.Input[str],
         watched: Sequence[Watched],
         one_off: Mapping[str, str],
         cluster_arn: pulumi.Input[str],
+        copied_arn: pulumi.Input[str],
     ) -> AlarmsArgs:
         """As a stack's settings have it."""
         alarms = [alarm for component in watched for alarm in component.alarms]
-        return cls(key_arn, alarms, settings.alarm_email, one_off, cluster_arn)
+        return cls(key_arn, alarms, settings.alarm_email, one_off, cluster_arn, copied_arn)
 
 
 class Alarms(pulumi.ComponentResource):
     """One encrypted SNS topic (SNS.1) and an alarm for each condition; each tells when it begins and when it is over.
 
-    And a rule of EventBridge for each process that runs by the clock, which tells of a task that failed.
+    And rules of EventBridge: for each process that runs by the clock one that tells of a task that failed, and one for
+    backups that are copied.
 
     Costs 0.10 USD a month for each metric that an alarm reads.
     """
@@ -84,7 +86,7 @@ class Alarms(pulumi.ComponentResource):
                         "Resource": topic.arn,
                         "Condition": {"StringEquals": {"aws:SourceAccount": account}},
                     },
-                    *([BY_RULES | {"Resource": topic.arn}] if args.one_off else []),
+                    *([BY_RULES | {"Resource": topic.arn}] if args.one_off or args.copied_arn else []),
                 ]
             ),
             opts=child,
@@ -97,6 +99,8 @@ class Alarms(pulumi.ComponentResource):
             metric_alarm(f"{name}-{alarm.name}", alarm, actions=[topic.arn], opts=child)
         for label, family in args.one_off.items():
             _told_of_failures(name, label, family, args.cluster_arn, may_publish.arn, opts=child)
+        if args.copied_arn:
+            _told_of_backups(name, args.copied_arn, may_publish.arn, opts=child)
         self.topic_arn = may_publish.arn  # who publishes waits until it may
         self.register_outputs({"topicArn": self.topic_arn})
 
@@ -141,6 +145,34 @@ def _told_of_failures(
     )
 
 
+def _told_of_backups(
+    name: str, copied_arn: pulumi.Input[str], topic_arn: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> None:
+    """Tell the topic of each backup that was not made, and each copy that did not get to the other region."""
+    rule = aws.cloudwatch.EventRule(
+        f"{name}-backup-failed",
+        description="A backup of the database, or its copy to another region, did not come about",
+        event_pattern=pulumi.Output.json_dumps(
+            {
+                "source": ["aws.backup"],
+                "detail-type": ["Backup Job State Change", "Copy Job State Change"],
+                "detail": {"resourceArn": [copied_arn], "state": ["FAILED", "ABORTED", "EXPIRED"]},
+            }
+        ),
+        opts=opts,
+    )
+    aws.cloudwatch.EventTarget(
+        f"{name}-backup-failed",
+        rule=rule.name,
+        arn=topic_arn,
+        input_transformer={
+            "input_paths": {"what": "$.detail-type", "state": "$.detail.state", "reason": "$.detail.statusMessage"},
+            "input_template": f'"{name}: a backup has failed (<what>): <state>. <reason>"',
+        },
+        opts=opts,
+    )
+
+
 def metric_alarm(
     name: str, alarm: Alarm, *, actions: Sequence[pulumi.Input[str]] = (), opts: pulumi.ResourceOptions
 ) -> aws.cloudwatch.MetricAlarm:
@@ -167,7 +199,7 @@ def _what(alarm: Alarm) -> dict[str, Any]:
             "namespace": alarm.namespace,
             "metric_name": alarm.metric,
             "dimensions": alarm.dimensions,
-            "period": PERIOD_SECONDS,
+            "period": alarm.period_seconds,
             "extended_statistic" if percentile else "statistic": alarm.statistic,
         }
 
@@ -179,7 +211,7 @@ def _what(alarm: Alarm) -> dict[str, Any]:
                 "metric_name": name,
                 "dimensions": alarm.dimensions,
                 "stat": alarm.statistic,
-                "period": PERIOD_SECONDS,
+                "period": alarm.period_seconds,
             },
         }
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.components.alarm import Alarm
 from infra.settings import Settings
+
+DAYS_LEFT = 30
+"""AWS renews 60 days before the end: half of that time has gone without it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Certificate(pulumi.ComponentResource):
     """
 
     arn: pulumi.Output[str]
+    alarms: list[Alarm]
 
     def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:certificate:Certificate", name, None, opts)
@@ -59,4 +64,18 @@ class Certificate(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="10m")),
         )
         self.arn = issued.certificate_arn
+        self.alarms = [
+            Alarm(
+                "certificate",
+                f"The certificate ends in less than {DAYS_LEFT} days and AWS has not renewed it: is its record still "
+                "in the zone, and the zone the one that the world asks?",
+                "AWS/CertificateManager",
+                "DaysToExpiry",
+                {"CertificateArn": certificate.arn},
+                statistic="Minimum",
+                under=DAYS_LEFT,
+                minutes=1,
+                period_seconds=86400,  # ACM tells it twice a day
+            )
+        ]
         self.register_outputs({"arn": self.arn})

@@ -17,6 +17,8 @@ from infra.sizes import max_connections
 
 GIB = 1024**3
 """Bytes."""
+LOGS = ["postgresql", "upgrade"]
+"""What it exports to CloudWatch, each to a log group."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class DatabaseArgs:
     storage_gb: int = 20
     multi_az: bool = False
     backup_days: int = 7
+    restore_from: str = ""
+    """A snapshot that it begins as; empty for an empty database."""
+    log_retention_days: int = 30
     protect: bool = True
     """Deletion protection, and Pulumi's own."""
     final_snapshot: bool = True
-    """Whether its end leaves a snapshot."""
+    """Whether its end leaves a snapshot, and its automated backups for as long as they would have lived."""
 
     @classmethod
     def of(cls, settings: Settings, *, network: NetworkFacts, key_arn: pulumi.Input[str]) -> DatabaseArgs:
@@ -49,6 +54,8 @@ class DatabaseArgs:
             storage_gb=settings.database_storage_gb,
             multi_az=settings.database_multi_az,
             backup_days=settings.database_backup_days,
+            restore_from=settings.database_restore_from,
+            log_retention_days=settings.log_retention_days,
             protect=settings.protect,
             final_snapshot=settings.database_final_snapshot,
         )
@@ -58,11 +65,15 @@ class Database(pulumi.ComponentResource):
     """An encrypted Postgres in the isolated subnets, reached over TLS only, its master password kept by RDS.
 
     Provisions: subnet group, parameter group (force_ssl), security group, enhanced-monitoring role, instance on gp3
-    with backups and point-in-time recovery, Performance Insights, logs exported to CloudWatch. Costs for
+    with backups and point-in-time recovery, Performance Insights, logs in log groups of its own. Costs for
     db.t4g.micro with 20 GB (us-east-1): 14 USD a month, twice that with Multi-AZ.
+
+    RDS makes its log groups itself, without an end or a key, unless they are there before; so its identifier is known
+    before: by what would make it another instance, so that a replacement does not want the name of what it replaces.
     """
 
     facts: StoreFacts
+    arn: pulumi.Output[str]
     database_name: str
     master_secret_arn: pulumi.Output[str]
     """Where RDS keeps the owner's name and password."""
@@ -97,8 +108,23 @@ class Database(pulumi.ComponentResource):
             policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
             opts=child,
         )
+        identifier = pulumi.Output.all(args.network.vpc_id, args.key_arn).apply(
+            lambda made_from: f"{name}-database-{naming.mark(*made_from, args.restore_from)}"
+        )
+        logs = [
+            aws.cloudwatch.LogGroup(
+                f"{name}-database-{log}",
+                name=pulumi.Output.format("/aws/rds/instance/{0}/{1}", identifier, log),
+                retention_in_days=args.log_retention_days,
+                kms_key_id=args.key_arn,
+                opts=child,
+            )
+            for log in LOGS
+        ]
         instance = aws.rds.Instance(
             f"{name}-database",
+            identifier=identifier,
+            snapshot_identifier=args.restore_from or None,
             engine="postgres",
             engine_version=args.version,
             allow_major_version_upgrade=args.major_upgrade,
@@ -131,16 +157,18 @@ class Database(pulumi.ComponentResource):
             performance_insights_retention_period=7,  # days; the free tier
             monitoring_interval=60,
             monitoring_role_arn=monitoring.arn,
-            enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
+            enabled_cloudwatch_logs_exports=LOGS,
             deletion_protection=args.protect,
             skip_final_snapshot=not args.final_snapshot,
-            # By the network, which is another in each life of the environment: the last life's snapshot keeps its name.
-            final_snapshot_identifier=pulumi.Output.format("{0}-final-{1}", name, args.network.vpc_id)
-            if args.final_snapshot
-            else None,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            # As its identifier, another in each life of the environment: the last life's snapshot keeps its name.
+            final_snapshot_identifier=pulumi.Output.format("{0}-final", identifier) if args.final_snapshot else None,
+            delete_automated_backups=not args.final_snapshot,
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.protect, depends_on=logs, replace_on_changes=["snapshotIdentifier"]
+            ),
         )
         self.facts = StoreFacts("database", group.id, contract.DATABASE_PORT, instance.address, instance.port)
+        self.arn = instance.arn
         self.master_secret_arn = instance.master_user_secrets.apply(
             lambda found: found[0].secret_arn or "" if found else ""
         )

@@ -88,7 +88,7 @@ def _who_may_use_it(parent: pulumi.Resource) -> pulumi.Output[str]:
                 "Condition": {"StringEquals": {"aws:SourceAccount": account}},
             },
             {
-                "Sid": "TasksThatFail",  # EventBridge's rules; AWS documents no condition for them
+                "Sid": "TasksAndBackupsThatFail",  # EventBridge's rules; AWS documents no condition for them
                 "Effect": "Allow",
                 "Principal": {"Service": "events.amazonaws.com"},
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],

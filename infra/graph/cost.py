@@ -39,6 +39,10 @@ PAID_BY_USE = {
     ],
     "aws:wafv2/webAcl:WebAcl": [("requests that the WAF looks at", "waf_million_requests", "million")],
     "aws:sqs/queue:Queue": [("requests to queues", "sqs_million_requests", "million")],
+    "aws:backup/plan:Plan": [
+        ("copies of the database's backups elsewhere", "rds_backup_gb_month", "GB and month"),
+        ("the way of a copy to another region", "region_transfer_gb", "GB"),
+    ],
     "aws:s3/bucket:Bucket": [("files", "s3_gb_month", "GB and month")],
     "aws:ecr/repository:Repository": [("images", "ecr_gb_month", "GB and month")],
 }
@@ -244,7 +248,7 @@ PRICED: dict[str, Callable[[Resource, Prices, list[Resource]], list[Line]]] = {
     "aws:secretsmanager/secret:Secret": _fixed("secrets", "secret_month"),
 }
 FREE = (
-    "aws:acm/", "aws:amp/", "aws:budgets/",
+    "aws:acm/", "aws:amp/", "aws:backup/", "aws:budgets/",
     "aws:iam/", "aws:route53/record:Record", "aws:scheduler/", "aws:sns/", "aws:sqs/",
     "aws:s3/", "aws:ecr/", "aws:cloudwatch/logGroup:LogGroup", "aws:cloudwatch/event",
     "aws:appautoscaling/target:Target", "aws:vpc/",

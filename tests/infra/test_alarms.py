@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from infra.components.alarm import Alarm, too_few_tasks
@@ -47,6 +48,11 @@ def test_over_and_under_are_the_two_directions() -> None:
 def test_it_has_to_be_wrong_for_so_many_minutes_in_a_row() -> None:
     given = alarm(CPU)
     assert (given["period"], given["evaluationPeriods"], given["datapointsToAlarm"]) == (60, 15, 15)
+
+
+def test_a_metric_that_comes_once_a_day_is_looked_at_once_a_day() -> None:
+    given = alarm(replace(CPU, minutes=1, period_seconds=86400))
+    assert (given["period"], given["evaluationPeriods"]) == (86400, 1)
 
 
 def test_silence_is_wrong_where_something_should_always_report() -> None:

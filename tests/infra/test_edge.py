@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.components.alarm import Alarm
 from infra.components.certificate import Certificate, CertificateArgs
 from infra.components.dns import Dns, DnsArgs
 from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -33,6 +34,15 @@ def with_a_domain() -> list[Registered]:
 
 def without_a_domain() -> list[Registered]:
     return record(lambda: LoadBalancer("x", LoadBalancerArgs(NETWORK)))
+
+
+def test_a_certificate_that_aws_does_not_renew_is_told_a_month_before_its_end() -> None:
+    told: list[Alarm] = []
+    record(lambda: told.extend(Certificate("x", CertificateArgs("api.acme.test", "Z1")).alarms))
+    (alarm,) = told
+    assert (alarm.namespace, alarm.metric, alarm.statistic) == ("AWS/CertificateManager", "DaysToExpiry", "Minimum")
+    assert (alarm.under, alarm.over, alarm.period_seconds, alarm.minutes) == (30, None, 86400, 1)
+    assert list(alarm.dimensions) == ["CertificateArn"]
 
 
 def test_with_a_certificate_http_is_only_a_way_to_get_to_https() -> None:

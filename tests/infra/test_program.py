@@ -163,6 +163,9 @@ def test_every_resource_belongs_to_a_component(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_log_group_is_encrypted_and_ends_some_day(stack: str) -> None:
     groups = of(program(stack), "aws:cloudwatch/logGroup:LogGroup")
+    insights = {"insights"} if Settings.from_files(stack).container_insights else set()
+    by_aws = {g.name.removeprefix(f"slipway-{stack}-") for g in groups if str(g.inputs.get("name")).startswith("/aws/")}
+    assert by_aws == {"database-postgresql", "database-upgrade"} | insights
     assert {g.inputs["retentionInDays"] for g in groups} == {Settings.from_files(stack).log_retention_days}
     assert all(group.inputs["kmsKeyId"] for group in groups)
 
@@ -175,7 +178,8 @@ def test_everything_that_can_go_wrong_has_its_alarm(stack: str) -> None:
     of_a_node = CACHE_ALARMS | ({"credits"} if settings.cache_class.startswith("cache.t") else set())
     nodes = {f"cache-{number}-{name}" for number in range(1, settings.cache_nodes + 1) for name in of_a_node}
     assert settings.monitoring == settings.container_insights  # in these stack files
-    assert names == nodes | (ALARMS if settings.container_insights else ALARMS - OF_INSIGHTS)
+    of_tls = {"certificate"} if settings.domain else set()
+    assert names == nodes | of_tls | (ALARMS if settings.container_insights else ALARMS - OF_INSIGHTS)
     watched = {alarm.inputs["dimensions"].get("CacheClusterId") for alarm in alarms if "dimensions" in alarm.inputs}
     assert len(watched - {None}) == settings.cache_nodes
     for alarm in alarms:
@@ -277,8 +281,8 @@ def test_the_database_is_encrypted_private_and_speaks_tls_only(stack: str) -> No
     settings = Settings.from_files(stack)
     assert instance.protect == given["deletionProtection"] == settings.protect
     assert given["skipFinalSnapshot"] != settings.database_final_snapshot
-    # A second life of the environment must not want the first one's name.
-    final = f"slipway-{stack}-final-slipway-{stack}-vpc-id" if settings.database_final_snapshot else None
+    # A second life of the environment must not want the first one's name: tests/infra/test_backups.py.
+    final = f"{given['identifier']}-final" if settings.database_final_snapshot else None
     assert given.get("finalSnapshotIdentifier") == final
 
 

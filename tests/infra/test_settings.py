@@ -46,6 +46,8 @@ def test_every_stack_file_is_valid(stack: str) -> None:
         ({"githubRepository": "https://github.com/acme/shop"}, ["githubRepository"]),
         ({"databaseVersion": "17.4"}, ["databaseVersion", "17.4"]),
         ({"databaseClass": "db.x9"}, ["databaseClass is db.x9", "db.t4g.micro"]),
+        ({"backupCopyRegion": "Frankfurt"}, ["backupCopyRegion", "Frankfurt"]),
+        ({"databaseRestoreFrom": "s3://dumps/a"}, ["databaseRestoreFrom", "s3://dumps/a"]),
         ({"monthlyBudgetUsd": -1}, ["monthlyBudgetUsd", "-1"]),
         ({"existingVpc": {"id": "vpc-0a"}}, ["existingVpc.publicSubnets: must be set"]),
         ({"existingVpc": {"id": "my-vpc"}}, ["existingVpc.id is 'my-vpc'"]),

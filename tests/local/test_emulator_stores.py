@@ -26,10 +26,16 @@ Aws = Callable[[str], Any]
 class Database:
     """An RDS instance with a managed password, as the program asks for it."""
 
-    def __init__(self, aws: Aws, engine: Any, name: str, wait: bool = True) -> None:
+    def __init__(self, aws: Aws, engine: Any, name: str, wait: bool = True, new: bool = True) -> None:
         self.aws, self.engine, self.name = aws, engine, name
-        aws("rds").create_db_instance(
-            DBInstanceIdentifier=name,
+        if new:
+            self._make()
+        if wait:
+            until(lambda: self.about()["DBInstanceStatus"] == "available")
+
+    def _make(self) -> None:
+        self.aws("rds").create_db_instance(
+            DBInstanceIdentifier=self.name,
             DBInstanceClass="db.t4g.micro",
             Engine="postgres",
             EngineVersion="15",
@@ -38,8 +44,6 @@ class Database:
             MasterUsername="owner",
             ManageMasterUserPassword=True,
         )
-        if wait:
-            until(lambda: self.about()["DBInstanceStatus"] == "available")
 
     def about(self) -> Any:
         return self.aws("rds").describe_db_instances(DBInstanceIdentifier=self.name)["DBInstances"][0]
@@ -131,6 +135,25 @@ def test_the_next_local_aws_takes_the_data_over_and_a_deleted_database_leaves_no
     assert after.volumes() == volumes
     aws("rds").delete_db_instance(DBInstanceIdentifier=after.name, SkipFinalSnapshot=True)
     assert [v.name for v in engine.volumes.list() if v.name in volumes] == []
+
+
+def test_a_snapshot_holds_what_was_in_the_database_and_becomes_another_one(
+    database: Database, aws: Aws, engine: Any
+) -> None:
+    aws("rds").create_db_snapshot(DBInstanceIdentifier=database.name, DBSnapshotIdentifier="before")
+    database.sql("DROP TABLE item")
+    aws("rds").restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="shop-local-database-4567def",
+        DBSnapshotIdentifier="before",
+        DBInstanceClass="db.t4g.micro",
+    )
+    restored = Database(aws, engine, "shop-local-database-4567def", new=False)
+    assert restored.sql("SELECT title FROM item")[0]["title"] == "Lighthouse"  # by the owner, with a new password
+    assert restored.sql("SELECT title FROM item", "app", "of the app")[0]["title"] == "Lighthouse"
+    with pytest.raises(asyncpg.UndefinedTableError):
+        database.sql("SELECT title FROM item")
+    aws("rds").delete_db_snapshot(DBSnapshotIdentifier="before")
+    assert [v.name for v in engine.volumes.list() if v.name.startswith("before-")] == []
 
 
 def test_two_databases_of_one_name_do_not_share_their_data(database: Database, aws: Aws, engine: Any) -> None:

@@ -35,6 +35,16 @@ aws.cloudwatch.MetricAlarm(
         {"id": "failed", "metric": {"namespace": "AWS/ApplicationELB", "metric_name": "HTTPCode_Target_5XX_Count",
                                     "stat": "Sum", "period": 60, "dimensions": {"LoadBalancer": "app/one/two"}}}])
 
+elsewhere = aws.kms.Key("elsewhere", region="eu-west-1")
+there = aws.backup.Vault("there", region="eu-west-1", kms_key_arn=elsewhere.arn)
+here = aws.backup.Vault("here", kms_key_arn=aws.kms.Key("here").arn)
+copies = aws.backup.Plan("copies", rules=[{
+    "rule_name": "daily", "target_vault_name": here.name, "schedule": "cron(0 6 * * ? *)", "start_window": 60,
+    "completion_window": 720, "lifecycle": {"delete_after": 2},
+    "copy_actions": [{"destination_vault_arn": there.arn, "lifecycle": {"delete_after": 35}}]}])
+aws.backup.Selection("chosen", plan_id=copies.id, iam_role_arn="arn:aws:iam::000000000000:role/backup",
+                     resources=["arn:aws:rds:us-east-1:000000000000:db:one"])
+
 queue = aws.sqs.Queue("lost")
 aws.scheduler.Schedule(
     "nightly", name="nightly", description="the clean-up", schedule_expression="cron(30 3 * * ? *)",
@@ -106,6 +116,8 @@ def kept(aws: Aws) -> dict[str, Any]:
         "subscriptions": aws("sns").list_subscriptions()["Subscriptions"],
         "alarms": [alarm["AlarmName"] for alarm in aws("cloudwatch").describe_alarms()["MetricAlarms"]],
         "schedules": aws("scheduler").list_schedules()["Schedules"],
+        "vaults": aws("backup").list_backup_vaults()["BackupVaultList"],
+        "plans": aws("backup").list_backup_plans()["BackupPlansList"],
         "budgets": aws("budgets").describe_budgets(AccountId="000000000000").get("Budgets", []),
         "groups": [group for group in groups if not group["CacheParameterGroupName"].startswith("default.")],
     }

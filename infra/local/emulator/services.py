@@ -9,7 +9,7 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import ecr, host, layers, logs, quotas, rds, scheduler, stores, tagging
+from infra.local.emulator import ecr, host, layers, logs, quotas, rds, scheduler, snapshots, stores, tagging
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -27,6 +27,7 @@ def install() -> None:
     ecr.install()
     layers.install()
     rds.install()
+    snapshots.install()
     scheduler.install()
     quotas.install()
     tagging.install()

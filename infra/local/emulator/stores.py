@@ -51,6 +51,8 @@ RDS may have changed it since."""
 
 _taken: dict[str, str] = {}
 """Name of a database's container -> its volume."""
+_beginning: dict[str, str] = {}
+"""Name of a database's container -> the volume that it begins as a copy of."""
 _launched: dict[str, tuple[str, str]] = {}
 """Container of a cache -> the token that it starts with, and when it was started last."""
 
@@ -67,6 +69,51 @@ def forget(database: str) -> None:
     volume = _taken.pop(rds._rds_docker_name(database), None)
     if volume:
         host.client().volumes.get(volume).remove(force=True)
+
+
+def keep(database: str, snapshot: str) -> None:
+    """Copy the data of a database that may be running: it stands still for that, for a snapshot is of one moment."""
+    name = rds._rds_docker_name(database)
+    if name not in _taken:
+        return
+    container = host.client().containers.get(name)
+    running = container.status == "running"
+    if running:
+        container.pause()
+    try:
+        _copy(_taken[name], _of_snapshot(snapshot), container.image.id)
+    finally:
+        if running:
+            container.unpause()
+
+
+def begin(database: str, snapshot: str) -> None:
+    """Have a database that is about to be made begin as a snapshot."""
+    _beginning[rds._rds_docker_name(database)] = _of_snapshot(snapshot)
+
+
+def drop(snapshot: str) -> None:
+    """Take the data of a snapshot away."""
+    host.client().volumes.get(_of_snapshot(snapshot)).remove(force=True)
+
+
+def _of_snapshot(snapshot: str) -> str:
+    return f"{snapshot.replace(':', '-')}-{port()}-snapshot"
+
+
+def _copy(source: str, target: str, image: str, target_labels: dict[str, str] | None = None) -> None:
+    client = host.client()
+    client.volumes.create(target, labels=labels() | (target_labels or {}))
+    client.containers.run(
+        image,
+        ["cp", "-a", "/source/.", "/target/"],
+        entrypoint=[],
+        user="root",
+        network_mode="none",
+        labels=labels(),
+        remove=True,
+        volumes={source: {"bind": "/source", "mode": "ro"}, target: {"bind": "/target", "mode": "rw"}},
+    )
 
 
 def _kept(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,11 +143,15 @@ def _on_a_volume(client: Any, options: dict[str, Any]) -> None:
     database = AUTOMATIC_NAME.sub("", options["labels"]["db_id"])
     same = " ".join([database, environment["POSTGRES_USER"], environment.get("POSTGRES_DB", ""), options["image"]])
     left = client.volumes.list(filters={"label": [f"{DATA_LABEL}={same}", *(f"{k}={v}" for k, v in labels().items())]})
-    free = next((volume.name for volume in left if volume.name not in _taken.values()), None)
+    beginning = _beginning.pop(options["name"], "")
+    free = None if beginning else next((volume.name for volume in left if volume.name not in _taken.values()), None)
     if free:
         log.info("database %s takes over the data that %s had", options["name"], free)
     volume = free or f"{options['name']}-data"
-    client.volumes.create(volume, labels=labels() | {DATA_LABEL: same})
+    if beginning:
+        _copy(beginning, volume, options["image"], {DATA_LABEL: same})
+    else:
+        client.volumes.create(volume, labels=labels() | {DATA_LABEL: same})
     _taken[options["name"]] = volume
     options["volumes"] = {volume: {"bind": path, "mode": "rw"}}
     entrypoint = options.get("entrypoint") or ["docker-entrypoint.sh"]

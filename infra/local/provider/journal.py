@@ -15,7 +15,7 @@ from infra.local.paths import run_dir
 KEPT = {
     "arn", "name", "cluster", "bucket", "vpcId", "securityGroupId", "resourceArn", "scope", "forceDelete",
     "forceDestroy", "enableDeletionProtection", "deletionWindowInDays", "skipDestroy", "skipFinalSnapshot",
-    "finalSnapshotIdentifier", "rule", "targetId",
+    "finalSnapshotIdentifier", "deleteAutomatedBackups", "rule", "targetId", "planId", "region",
 }  # fmt: skip
 """What a resource's deletion may have to know of it. No secret is among it."""
 

@@ -40,9 +40,9 @@ class Context:
     def __init__(self) -> None:
         self.cancelled = threading.Event()
 
-    def __call__(self, service: str) -> Any:
-        """A client of the local AWS for a service."""
-        return _client(service)
+    def __call__(self, service: str, region: str | None = None) -> Any:
+        """A client of the local AWS for a service, in the stack's region or another."""
+        return _client(service, region or self.region)
 
     @property
     def region(self) -> str:
@@ -151,13 +151,13 @@ def endpoint() -> str:
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, region: str) -> Any:
     url = endpoint()
     # Keys of the local AWS, whatever account this machine's own settings name.
     client = boto3.client(
         service,  # type: ignore[call-overload]  # the stubs know literal names only
         endpoint_url=url,
-        region_name=os.environ.get("AWS_REGION", "us-east-1"),
+        region_name=region,
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106
         config=Config(retries={"max_attempts": 2}, max_pool_connections=32, read_timeout=120),

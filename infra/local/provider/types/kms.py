@@ -9,36 +9,41 @@ from infra.local.provider.kind import Context, Kind, Properties, set_of, tag_lis
 
 class Key(Kind):
     type_name = "aws:kms/key:Key"
-    inputs = set_of("description enableKeyRotation deletionWindowInDays policy tags tagsAll")
+    inputs = set_of("description enableKeyRotation deletionWindowInDays policy region tags tagsAll")
+    replace = set_of("region")
     defaults: ClassVar = {"deletionWindowInDays": 30}
 
     def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:
+        kms = aws("kms", given.get("region"))
         policy = {"Policy": given["policy"]} if given.get("policy") else {}
-        made = aws("kms").create_key(
+        made = kms.create_key(
             Description=given.get("description", ""), Tags=tag_list(given, "TagKey", "TagValue"), **policy
         )["KeyMetadata"]
         if given.get("enableKeyRotation"):
-            aws("kms").enable_key_rotation(KeyId=made["KeyId"])
+            kms.enable_key_rotation(KeyId=made["KeyId"])
         return made["KeyId"], {"arn": made["Arn"], "keyId": made["KeyId"]}
 
     def read(self, aws: Context, id: str, known: Properties) -> Properties | None:
-        found = aws("kms").describe_key(KeyId=id)["KeyMetadata"]
+        kms = aws("kms", known.get("region"))
+        found = kms.describe_key(KeyId=id)["KeyMetadata"]
         if found["KeyState"] == "PendingDeletion":
             return None
-        rotates = aws("kms").get_key_rotation_status(KeyId=id)["KeyRotationEnabled"]
+        rotates = kms.get_key_rotation_status(KeyId=id)["KeyRotationEnabled"]
         return {"arn": found["Arn"], "keyId": id, "description": found["Description"], "enableKeyRotation": rotates}
 
     def update(self, aws: Context, id: str, old: Properties, new: Properties) -> Properties:
+        kms = aws("kms", new.get("region"))
         if old.get("description") != new.get("description"):
-            aws("kms").update_key_description(KeyId=id, Description=new.get("description", ""))
+            kms.update_key_description(KeyId=id, Description=new.get("description", ""))
         if new.get("policy") and old.get("policy") != new["policy"]:
-            aws("kms").put_key_policy(KeyId=id, PolicyName="default", Policy=new["policy"])
-        call = aws("kms").enable_key_rotation if new.get("enableKeyRotation") else aws("kms").disable_key_rotation
+            kms.put_key_policy(KeyId=id, PolicyName="default", Policy=new["policy"])
+        call = kms.enable_key_rotation if new.get("enableKeyRotation") else kms.disable_key_rotation
         call(KeyId=id)
         return {}
 
     def delete(self, aws: Context, id: str, known: Properties) -> None:
-        aws("kms").schedule_key_deletion(KeyId=id, PendingWindowInDays=int(known.get("deletionWindowInDays", 30)))
+        kms = aws("kms", known.get("region"))
+        kms.schedule_key_deletion(KeyId=id, PendingWindowInDays=int(known.get("deletionWindowInDays", 30)))
 
 
 class Alias(Kind):

@@ -115,16 +115,22 @@ class Instance(Kind):
     type_name = "aws:rds/instance:Instance"
     inputs = set_of(
         "identifier engineVersion manageMasterUserPassword enabledCloudwatchLogsExports skipFinalSnapshot",
-        "finalSnapshotIdentifier applyImmediately deleteAutomatedBackups allowMajorVersionUpgrade tags tagsAll",
+        "finalSnapshotIdentifier applyImmediately deleteAutomatedBackups allowMajorVersionUpgrade",
+        "snapshotIdentifier tags tagsAll",
         *_PLAIN,
         *_ONCE,
     )
-    replace = set_of("identifier engine username dbName dbSubnetGroupName kmsKeyId storageEncrypted availabilityZone")
+    replace = set_of(
+        "identifier engine username dbName dbSubnetGroupName kmsKeyId storageEncrypted availabilityZone",
+        "snapshotIdentifier",
+    )
     named = ("identifier", 63)
     elsewhere = set_of("port")
     defaults: ClassVar = {"applyImmediately": False, "skipFinalSnapshot": False}
 
     def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:
+        if given.get("snapshotIdentifier"):
+            return given["identifier"], self._restored(aws, given)
         logs = given.get("enabledCloudwatchLogsExports")
         aws("rds").create_db_instance(
             DBInstanceIdentifier=given["identifier"],
@@ -160,9 +166,28 @@ class Instance(Kind):
             else {}
         )
         skip = bool(known.get("skipFinalSnapshot"))
+        automated = bool(known.get("deleteAutomatedBackups", True))
         aws("rds").delete_db_instance(
-            DBInstanceIdentifier=id, SkipFinalSnapshot=skip, DeleteAutomatedBackups=True, **({} if skip else final)
+            DBInstanceIdentifier=id,
+            SkipFinalSnapshot=skip,
+            DeleteAutomatedBackups=automated,
+            **({} if skip else final),
         )
+
+    def _restored(self, aws: Context, given: Properties) -> Properties:
+        """As the official provider does it: what the call does not take is a change afterwards."""
+        aws("rds").restore_db_instance_from_db_snapshot(
+            DBInstanceIdentifier=given["identifier"],
+            DBSnapshotIdentifier=given["snapshotIdentifier"],
+            DBInstanceClass=given["instanceClass"],
+            Tags=tag_list(given),
+            **_calls(given, {"dbSubnetGroupName": "DBSubnetGroupName", "port": "Port"}),
+        )
+        self._available(aws, given["identifier"])
+        aws("rds").modify_db_instance(
+            DBInstanceIdentifier=given["identifier"], ApplyImmediately=True, **_calls(given, _PLAIN)
+        )
+        return self._available(aws, given["identifier"])
 
     def _available(self, aws: Context, id: str) -> Properties:
         found: list[dict[str, Any]] = []
