@@ -105,6 +105,8 @@ class App(BaseModel):
             problem = naming.wrong("process", name, naming.LONGEST_PROCESS)
             if problem:
                 raise ValueError(problem)
+            if name in naming.OF_THE_KIT:
+                raise ValueError(f"processes.{name}: the kit has a task of its own that is called so; take another")
             if process.schedule and (process.paths or name == "web"):
                 raise ValueError(f"processes.{name} has both schedule and paths: it serves, or it runs by the clock")
             if process.metrics and (process.schedule or not self.metrics_port):

@@ -19,6 +19,7 @@ another port of the app moves with its tasks."""
 FIRST_PRIORITY, LAST_PRIORITY = 40_000, 50_000
 """Of a load balancer's rules for an environment's own services. /* is asked last; a process with paths of its own goes
 before it, in the file's order. Previews, which have a host each, go before them all."""
+GRAFANA_PRIORITY = LAST_PRIORITY - 1
 
 IDLE_TIMEOUT_SECONDS = 60
 """The load balancer's default."""
@@ -101,6 +102,9 @@ JOBS_PER_WORKER_TASK = 20
 
 MONITORING_IMAGES = {"prometheus": "prom/prometheus:v3.16.0", "alertmanager": "prom/alertmanager:v0.28.1"}
 """Folder of docker/ -> what the kit's own image is made from. Prometheus 3.8 is the first that finds ECS's tasks."""
+
+GRAFANA_IMAGE = "grafana/grafana:12.4.10"
+"""What docker/grafana is made from."""
 
 COLLECTOR_IMAGE = "amazon/aws-otel-collector:v0.43.1"
 """What docker/collector is made from."""

@@ -1,4 +1,4 @@
-"""What watches an environment, where it is asked for: Prometheus, Alertmanager."""
+"""What watches an environment, where it is asked for: Prometheus, Alertmanager, Grafana."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import pulumi
 
 from infra import contract
 from infra.app import App
+from infra.components.discovery import Discovery, DiscoveryArgs
+from infra.components.grafana import PATH, Grafana, GrafanaArgs
 from infra.components.image import Image, ImageArgs
 from infra.components.prometheus import Prometheus, PrometheusArgs
+from infra.components.secrets import Secrets
 from infra.foundation import Foundation
 from infra.processes import Processes
 from infra.release.image_tag import before_the_image_is_pushed
@@ -22,19 +25,22 @@ def monitoring(
     *,
     foundation: Foundation,
     processes: Processes,
+    secrets: Secrets,
     topic_arn: pulumi.Input[str],
 ) -> Prometheus | None:
     """Watches the environment `name` and the previews on it, and tells the topic; None where nobody wants it."""
     if not settings.monitoring or not app.metrics_port:
         return None
     built = {}
-    for folder, base in contract.MONITORING_IMAGES.items():
+    grafanas = {"grafana": contract.GRAFANA_IMAGE} if settings.grafana else {}
+    for folder, base in (contract.MONITORING_IMAGES | grafanas).items():
         hooks = before_the_image_is_pushed(f"{name}-{folder}")
         args = ImageArgs.of_the_kit(folder, base, settings, registry=foundation.registry, hooks=hooks)
         built[folder] = Image(f"{name}-{folder}", args).reference
     targets = processes.measured
     if foundation.previews:
         targets["previews"] = foundation.previews.security_group_id
+    found = Discovery(f"{name}-discovery", _of(name, foundation)) if settings.grafana else None
     prometheus = Prometheus(
         f"{name}-prometheus",
         PrometheusArgs(
@@ -45,6 +51,7 @@ def monitoring(
             targets=targets,
             port=app.metrics_port,
             topic_arn=topic_arn,
+            registry_arn=found.registry_arn if found else None,
             retention_days=settings.metrics_retention_days,
             managed=settings.managed_prometheus,
             protect=settings.protect,
@@ -58,4 +65,30 @@ def monitoring(
         name=prometheus.service.name,
         task_definition_arn=prometheus.task.arn,
     )
+    if found:
+        grafana = Grafana(
+            f"{name}-grafana",
+            GrafanaArgs(
+                foundation=foundation,
+                image=built["grafana"],
+                domain=settings.domain,
+                password=secrets.generated("grafana").reference(),
+                prometheus_host=found.host,
+                prometheus_security_group_id=prometheus.security_group_id,
+                topic_arn=topic_arn,
+                architecture=settings.architecture,
+                log_retention_days=settings.log_retention_days,
+            ),
+        )
+        pulumi.export("grafana", f"https://{settings.domain}{PATH}/")
+        verified_on_every_up(
+            grafana.web.service,
+            cluster_arn=foundation.cluster.arn,
+            name=grafana.web.service_name,
+            task_definition_arn=grafana.web.task.arn,
+        )
     return prometheus
+
+
+def _of(name: str, foundation: Foundation) -> DiscoveryArgs:
+    return DiscoveryArgs(foundation.network.vpc_id, f"{name}.internal", "prometheus")

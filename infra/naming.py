@@ -11,6 +11,8 @@ LONGEST = 26
 around below: 40, of which `-cache` and Pulumi's eight random characters take 14."""
 LONGEST_PROCESS = 12
 """Characters of a process's name: `<project>-<stack>-<process>-execution` and eight more fit into a role's 64."""
+OF_THE_KIT = ("release", "previews-db", "prometheus", "grafana")
+"""What no process may be called: the kit's own task definitions are."""
 LOAD_BALANCER = 24
 """Load balancers and target groups may have 32 characters, with the eight random ones."""
 

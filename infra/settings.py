@@ -152,6 +152,7 @@ class Settings(BaseModel):
     alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
     monitoring: bool
     tracing: bool
+    grafana: bool
     managed_prometheus: bool
     metrics_retention_days: Annotated[int, Field(ge=1, le=90)]
     monthly_budget_usd: Annotated[int, Field(ge=0)]
@@ -180,6 +181,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "managedPrometheus is true and monitoring is not: nobody would write to it. Set monitoring to true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _looked_at(self) -> Self:
+        if self.grafana and not (self.monitoring and self.domain):
+            lacking = "monitoring is not: it would have nothing to show" if not self.monitoring else ""
+            raise ValueError(f"grafana is true and {lacking or 'domain is empty: its login is served over TLS alone'}")
         return self
 
     @model_validator(mode="after")

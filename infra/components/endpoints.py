@@ -14,6 +14,8 @@ INTERFACE_ENDPOINTS = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
 """What a task needs to start and to work: pull its image, log, read its secrets, take jobs. S3 has a gateway."""
 OF_MONITORING = ("ecs", "ec2", "sns")
 """What Prometheus asks which tasks run, and what Alertmanager tells."""
+OF_GRAFANA = ("monitoring",)
+"""CloudWatch, whose metrics it shows."""
 OF_TRACING = ("xray",)
 """Where a collector sends traces to."""
 OF_MANAGED_PROMETHEUS = ("aps-workspaces",)
@@ -39,6 +41,7 @@ def endpoints_of(settings: Settings) -> Sequence[str]:
         *INTERFACE_ENDPOINTS,
         *(OF_MONITORING if settings.monitoring else ()),
         *(OF_MANAGED_PROMETHEUS if settings.managed_prometheus else ()),
+        *(OF_GRAFANA if settings.grafana else ()),
         *(OF_TRACING if settings.tracing else ()),
     )
 

@@ -42,6 +42,8 @@ class PrometheusArgs:
     """Where those answer."""
     topic_arn: pulumi.Input[str]
     """Who is told of alerts: an SNS topic, encrypted with the foundation's key."""
+    registry_arn: pulumi.Input[str] | None = None
+    """The service of Cloud Map that its task is found by; None: nobody asks it."""
     retention_days: int = 15
     managed: bool = False
     """Whether it writes to a workspace of Amazon Managed Prometheus too, of its own."""
@@ -86,6 +88,7 @@ class Prometheus(pulumi.ComponentResource):
             one_at_a_time=True,  # two would tell of each alert twice
             after=rules,
             parent=self,
+            service_registries={"registry_arn": args.registry_arn} if args.registry_arn else None,
         )
         for alarm in too_few_tasks("prometheus", foundation.cluster, self.service.name, 1):
             metric_alarm(f"{name}-tasks", alarm, actions=[args.topic_arn], opts=child)

@@ -246,6 +246,7 @@ PRICED: dict[str, Callable[[Resource, Prices, list[Resource]], list[Line]]] = {
     "aws:appautoscaling/policy:Policy": _policy,
     "aws:kms/key:Key": _fixed("KMS key", "kms_key_month"),
     "aws:secretsmanager/secret:Secret": _fixed("secrets", "secret_month"),
+    "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace": _fixed("DNS zones", "hosted_zone_month"),
 }
 FREE = (
     "aws:acm/", "aws:amp/", "aws:backup/", "aws:budgets/",
@@ -259,7 +260,7 @@ FREE = (
     "aws:lb/listener", "aws:lb/targetGroup:TargetGroup", "aws:kms/alias:Alias", "aws:wafv2/webAclAssociation",
     "aws:wafv2/webAclLogging", "aws:rds/subnetGroup:SubnetGroup", "aws:rds/parameterGroup:ParameterGroup",
     "aws:elasticache/subnetGroup:SubnetGroup", "aws:elasticache/parameterGroup:ParameterGroup",
-    "aws:secretsmanager/secretVersion:SecretVersion", "docker-build:",
+    "aws:secretsmanager/secretVersion:SecretVersion", "aws:servicediscovery/service:Service", "docker-build:",
 )  # fmt: skip
 """Types, or what they begin with, that cost nothing while nobody uses them."""
 

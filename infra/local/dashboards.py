@@ -23,7 +23,14 @@ STEP_SECONDS = 15
 """As often as Prometheus asks."""
 RATE_INTERVAL = "1m"
 """Grafana's $__rate_interval at that step: four times as long."""
-UNITS = {"percentunit": ("%", 100), "s": ("s", 1), "reqps": ("/s", 1), "ops": ("/s", 1), "bytes": ("MiB", 1 / 2**20)}
+UNITS = {
+    "percentunit": ("%", 100),
+    "s": ("s", 1),
+    "percent": ("%", 1),
+    "reqps": ("/s", 1),
+    "ops": ("/s", 1),
+    "bytes": ("MiB", 1 / 2**20),
+}
 """Grafana's name -> ours, and by what a value is multiplied."""
 STYLE = """
 body { font: 15px system-ui, sans-serif; margin: 1.5rem; color: #1c2733; background: #f4f6f8 }
@@ -82,7 +89,12 @@ def draw(prometheus: str, stack: str, minutes: int) -> Page:
 
 def _board(text: str, prometheus: str, stack: str, minutes: int, page: Page) -> Iterator[str]:
     board = json.loads(text)
-    yield f"<h2>{html.escape(board['title'])}</h2><section>"
+    yield f"<h2>{html.escape(board['title'])}</h2>"
+    (source,) = (each["query"] for each in board["templating"]["list"] if each["type"] == "datasource")
+    if source != "prometheus":
+        yield f'<p class="nothing">Of {source}, which this machine has not.</p>'
+        return
+    yield "<section>"
     for panel in board["panels"]:
         title = f"{board['title']}: {panel['title']}"
         try:

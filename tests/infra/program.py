@@ -21,7 +21,7 @@ from tests.infra.recorder import Registered, of, record
 
 APP_FILE = Path("tests") / "infra" / "app.yaml"
 PREVIEWS = "previews' database"
-OF_THE_KIT = {"database", PREVIEWS, "prometheus", "alertmanager"}
+OF_THE_KIT = {"database", PREVIEWS, "prometheus", "alertmanager", "grafana"}
 """Containers that have no code of the app's in them."""
 STACKS = ["dev", "staging", "prod"]
 

@@ -50,6 +50,8 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
     }
     if Settings.from_files(stack).monitoring:
         between |= {("prometheus", "web", 9102), ("prometheus", "worker", 9102)}
+    if Settings.from_files(stack).grafana:
+        between |= {("lb", "grafana", 3000), ("grafana", "prometheus", 9090)}
     if Settings.from_files(stack).previews:
         between |= {("lb", "previews", 8000), ("previews", "database", 5433)}
     doors = {80, 443} if Settings.from_files(stack).domain else {80}
@@ -91,7 +93,12 @@ ROLES_OF_MONITORING = {
     | {"ecs:DescribeClusters", "ec2:DescribeNetworkInterfaces", "sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
 REMOTE_WRITE = {"aps:RemoteWrite"}
-ANY_RESOURCE = {"ecr:GetAuthorizationToken", "ec2:DescribeNetworkInterfaces"}  # AWS allows no resource on them
+READ_CLOUDWATCH = {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "ec2:DescribeRegions"}
+ROLES_OF_GRAFANA = {"grafana-execution": START_WITH_SECRETS, "grafana-task": READ_CLOUDWATCH}
+ANY_RESOURCE = {
+    "ecr:GetAuthorizationToken",
+    "ec2:DescribeNetworkInterfaces",
+} | READ_CLOUDWATCH  # AWS allows no resource on them
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -112,7 +119,8 @@ def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
     monitoring = ROLES_OF_MONITORING if settings.monitoring else {}
     if settings.managed_prometheus:
         monitoring = monitoring | {"prometheus-task": monitoring["prometheus-task"] | REMOTE_WRITE}
-    assert found == ROLES | previews | monitoring
+    grafana = ROLES_OF_GRAFANA if settings.grafana else {}
+    assert found == ROLES | previews | monitoring | grafana
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -179,7 +187,8 @@ def test_everything_that_can_go_wrong_has_its_alarm(stack: str) -> None:
     nodes = {f"cache-{number}-{name}" for number in range(1, settings.cache_nodes + 1) for name in of_a_node}
     assert settings.monitoring == settings.container_insights  # in these stack files
     of_tls = {"certificate"} if settings.domain else set()
-    assert names == nodes | of_tls | (ALARMS if settings.container_insights else ALARMS - OF_INSIGHTS)
+    grafana = {"grafana-tasks"} if settings.grafana else set()
+    assert names == nodes | of_tls | grafana | (ALARMS if settings.container_insights else ALARMS - OF_INSIGHTS)
     watched = {alarm.inputs["dimensions"].get("CacheClusterId") for alarm in alarms if "dimensions" in alarm.inputs}
     assert len(watched - {None}) == settings.cache_nodes
     for alarm in alarms:
@@ -206,6 +215,8 @@ def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but
             assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"}
         elif name == PREVIEWS:
             assert owners == set(secrets) == {"PGUSER", "PGPASSWORD"}
+        elif name == "grafana":
+            assert set(secrets) == {"GF_SECURITY_ADMIN_PASSWORD"}
         elif name in OF_THE_KIT:
             assert secrets == {}
         else:
@@ -249,7 +260,7 @@ def test_whatever_runs_the_apps_code_waits_for_the_release_step(stack: str) -> N
     assert migrated.inputs["input"] == f"arn:aws:mock:::{release.name}"  # another definition is another migration
     assert f"TaskDefinition {release.name}" in migrated.depends_on
     running = [*of(program(stack), "aws:ecs/service:Service"), *of(program(stack), "aws:scheduler/schedule:Schedule")]
-    of_the_app = [resource for resource in running if not resource.name.endswith("-prometheus")]
+    of_the_app = [resource for resource in running if not resource.name.endswith(("-prometheus", "-grafana"))]
     assert len(of_the_app) == 3
     for resource in of_the_app:
         assert f"Stash {migrated.name}" in resource.depends_on, resource.name
@@ -300,7 +311,8 @@ def test_the_cache_is_encrypted_and_asks_for_a_token(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_generated_values_are_secret_and_stay(stack: str) -> None:
     versions = of(program(stack), "aws:secretsmanager/secretVersion:SecretVersion")
-    assert {version.name.split("-", 2)[-1] for version in versions} == {"secret-key-1", "database-1", "cache-1"}
+    login = {"grafana-1"} if Settings.from_files(stack).grafana else set()
+    assert {version.name.split("-", 2)[-1] for version in versions} == {"secret-key-1", "database-1", "cache-1"} | login
     for version in versions:
         assert rpc.is_rpc_secret(version.inputs["secretString"])
         assert version.ignore_changes == ("secretString",)

@@ -63,7 +63,7 @@ def test_a_wrong_value_is_explained(changes: dict[str, Any], words: list[str]) -
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"domain": "", "hostedZoneId": ""}, ["domain is empty", "TLS"]),
+        ({"domain": "", "hostedZoneId": "", "grafana": False}, ["domain is empty", "TLS"]),
         ({"waf": False}, ["waf", "firewall"]),
         ({"containerInsights": False}, ["containerInsights", "watched"]),
         ({"alarmEmail": ""}, ["alarmEmail"]),
