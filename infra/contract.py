@@ -102,6 +102,12 @@ JOBS_PER_WORKER_TASK = 20
 MONITORING_IMAGES = {"prometheus": "prom/prometheus:v3.16.0", "alertmanager": "prom/alertmanager:v0.28.1"}
 """Folder of docker/ -> what the kit's own image is made from. Prometheus 3.8 is the first that finds ECS's tasks."""
 
+EXPORTER_IMAGES = {
+    "database": "prometheuscommunity/postgres-exporter:v0.18.1",
+    "cache": "oliver006/redis_exporter:v1.74.0-alpine",
+}
+"""Store -> what docker/exporter-`store` is made from: it measures that store for Prometheus."""
+
 COLLECTOR_IMAGE = "amazon/aws-otel-collector:v0.43.1"
 """What docker/collector is made from."""
 

@@ -81,7 +81,7 @@ def environment(name: str, settings: Settings, app: App) -> None:
     )
     alarms = Alarms(name, failing)
     told = alarms.topic_arn
-    monitoring(name, app, settings, foundation=foundation, processes=processes, topic_arn=told)
+    monitoring(name, app, settings, foundation=foundation, processes=processes, stores=stores, topic_arn=told)
     if settings.monthly_budget_usd:
         Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=told))
     if settings.github_repository:

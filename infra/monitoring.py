@@ -8,11 +8,13 @@ from infra import contract
 from infra.app import App
 from infra.components.image import Image, ImageArgs
 from infra.components.prometheus import Prometheus, PrometheusArgs
+from infra.exporters import exporters
 from infra.foundation import Foundation
 from infra.processes import Processes
 from infra.release.image_tag import before_the_image_is_pushed
 from infra.release.program import verified_on_every_up
 from infra.settings import Settings
+from infra.stores import Stores
 
 
 def monitoring(
@@ -22,6 +24,7 @@ def monitoring(
     *,
     foundation: Foundation,
     processes: Processes,
+    stores: Stores,
     topic_arn: pulumi.Input[str],
 ) -> Prometheus | None:
     """Watches the environment `name` and the previews on it, and tells the topic; None where nobody wants it."""
@@ -43,6 +46,7 @@ def monitoring(
             image=built["prometheus"],
             alertmanager_image=built["alertmanager"],
             targets=targets,
+            exporters=exporters(name, settings, foundation=foundation, stores=stores),
             port=app.metrics_port,
             topic_arn=topic_arn,
             retention_days=settings.metrics_retention_days,
