@@ -50,6 +50,7 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
     }
     if Settings.from_files(stack).monitoring:
         between |= {("prometheus", "web", 9102), ("prometheus", "worker", 9102)}
+        between |= {("prometheus", "database", 5433), ("prometheus", "cache", 6379)}
     if Settings.from_files(stack).previews:
         between |= {("lb", "previews", 8000), ("previews", "database", 5433)}
     doors = {80, 443} if Settings.from_files(stack).domain else {80}
@@ -86,7 +87,7 @@ ROLES = {
 ROLES_OF_PREVIEWS = {"previews-execution": START_WITH_SECRETS, "previews-db-execution": START_WITH_SECRETS}
 FIND_TASKS = {"ecs:ListServices", "ecs:ListTasks", "ecs:DescribeServices", "ecs:DescribeTasks"}
 ROLES_OF_MONITORING = {
-    "prometheus-execution": START,
+    "prometheus-execution": START_WITH_SECRETS,
     "prometheus-task": FIND_TASKS
     | {"ecs:DescribeClusters", "ec2:DescribeNetworkInterfaces", "sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
@@ -399,7 +400,7 @@ def test_an_image_that_is_given_by_its_digest_is_deployed_and_not_built() -> Non
     digest = "sha256:" + "ab" * 32
     found = programmed("staging", Settings.from_files("staging").model_copy(update={"image_digest": digest}))
     built = {image.name.removeprefix("slipway-staging-") for image in of(found, "docker-build:index:Image")}
-    assert built == {"database", "prometheus", "alertmanager"}
+    assert built == {"database", "prometheus", "alertmanager", "exporter-database", "exporter-cache"}
     for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
         images = {each["name"]: each["image"] for each in json.loads(plain(definition.inputs["containerDefinitions"]))}
         of_the_app = {name: image for name, image in images.items() if name not in OF_THE_KIT}
