@@ -41,7 +41,7 @@ def database_full(clone: Clone, connections: int = 88) -> Iterator[None]:
     try:
         yield
     finally:
-        _sql(clone, f"select count(pg_terminate_backend(pid)) from pg_stat_activity where query = '{SLEEP}'")
+        _sql(clone, f"select count(pg_terminate_backend(pid)) from pg_stat_activity where query = '{SLEEP}'")  # noqa: S608
         sessions.wait(60)
 
 
