@@ -19,6 +19,10 @@ ALARMS = {
     "database-cpu", "database-storage", "database-connections",
     "queue-age", "dead-letters", "cleanup-not-started", "prometheus-tasks",
 }  # fmt: skip
+EXPORTERS = {"exporter-database": {"DATA_SOURCE_PASS"}, "exporter-cache": {"REDIS_PASSWORD"}}
+"""Container -> its secrets."""
+USERS = ("app", "release", "metrics")
+"""Of the database: roles that log in."""
 OF_INSIGHTS = {"web-tasks", "worker-tasks", "prometheus-tasks"}
 CACHE_ALARMS = {"memory", "evictions", "engine-cpu", "freeable"}
 """Of each node."""
@@ -200,11 +204,12 @@ def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but
         owners = {key for key, source in secrets.items() if source.startswith("arn:aws:secretsmanager:::rds")}
         if name == "database":
             assert owners == {"PGUSER", "PGPASSWORD"}
-            assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"}
+            metrics = {"METRICS_VERIFIER"} if Settings.from_files(stack).monitoring else set()
+            assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"} | metrics
         elif name == PREVIEWS:
             assert owners == set(secrets) == {"PGUSER", "PGPASSWORD"}
         elif name in OF_THE_KIT:
-            assert secrets == {}
+            assert set(secrets) == EXPORTERS.get(name, set())
         else:
             assert owners == set()
             assert set(secrets) == {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
@@ -297,7 +302,9 @@ def test_the_cache_is_encrypted_and_asks_for_a_token(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_generated_values_are_secret_and_stay(stack: str) -> None:
     versions = of(program(stack), "aws:secretsmanager/secretVersion:SecretVersion")
-    assert {version.name.split("-", 2)[-1] for version in versions} == {"secret-key-1", "database-1", "cache-1"}
+    metrics = {"metrics-1"} if Settings.from_files(stack).monitoring else set()
+    names = {version.name.split("-", 2)[-1] for version in versions}
+    assert names == {"secret-key-1", "database-1", "cache-1"} | metrics
     for version in versions:
         assert rpc.is_rpc_secret(version.inputs["secretString"])
         assert version.ignore_changes == ("secretString",)
@@ -335,7 +342,7 @@ def test_a_rotation_leaves_the_generation_before_working_until_it_is_retired(
     assert group.inputs["authTokenUpdateStrategy"] == strategy
     step = given(found, "database")
     assert step["APP_ROLE"] == "slipway_dev_app_3"
-    gone = [f"slipway_dev_{user}_{n}" for n in range(1, retired + 1) for user in ("app", "release")]
+    gone = [f"slipway_dev_{user}_{n}" for n in range(1, retired + 1) for user in USERS]
     assert step["RETIRED_ROLES"] == ",".join(gone)
     assert ("FORMER_SECRET_KEY" in given(found, "web")) == (len(numbers) == 2)
 
