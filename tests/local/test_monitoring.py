@@ -69,14 +69,16 @@ class Watched:
     def firing(self) -> set[str]:
         return {a["labels"]["alertname"] for a in self.api("alerts")["alerts"] if a["state"] == "firing"}
 
-    def api_of_ada(self) -> httpx.Client:
+    @contextmanager
+    def api_of_ada(self) -> Iterator[httpx.Client]:
         """The app, as somebody who is signed in."""
         host = urllib.parse.urlsplit(self.clone.status()["url"])
-        api = httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20)
+        there = {"base_url": f"http://127.0.0.1:{host.port}", "headers": {"host": host.netloc}}
         form = {"username": ADA["email"], "password": ADA["password"]}
-        token = api.post("/api/v1/auth/token", data=form).json()["access_token"]
-        api.headers["authorization"] = f"Bearer {token}"
-        return api
+        with httpx.Client(**there, timeout=20) as api:
+            token = api.post("/api/v1/auth/token", data=form).json()["access_token"]
+            api.headers["authorization"] = f"Bearer {token}"
+            yield api
 
     @contextmanager
     def load(self) -> Iterator[None]:
