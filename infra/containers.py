@@ -143,11 +143,13 @@ def database_step(app: App, image: pulumi.Input[str], values: Values, database: 
             "APP_ROLE": database.app,
             "RETIRED_ROLES": ",".join(database.retired),
             "APP_OWNS": "false" if app.release else "true",
+            **({"METRICS_ROLE": database.metrics.user} if database.metrics else {}),
         },
         secrets={
             **owner,
             "RELEASE_VERIFIER": database.release_verifier,
             "APP_VERIFIER": database.app_verifier,
+            **({"METRICS_VERIFIER": database.metrics.verifier} if database.metrics else {}),
         },
         essential=not app.release,
     )
@@ -168,6 +170,15 @@ def owner_of_the_database(
 
 
 @dataclass(frozen=True)
+class Login:
+    """A role that logs in, and what is known of its password."""
+
+    user: str
+    password: SecretValue
+    verifier: SecretValue
+
+
+@dataclass(frozen=True)
 class DatabaseStep:
     """The roles of a stack's database, and what has to be known to make them."""
 
@@ -179,6 +190,8 @@ class DatabaseStep:
     """RDS keeps the owner's name and password in one JSON secret."""
     release_verifier: SecretValue
     app_verifier: SecretValue
+    metrics: Login | None = None
+    """Who measures it; None where nobody does."""
     retired: Sequence[str] = ()
     """Roles of generations that were ended: they log in no more."""
 

@@ -106,6 +106,12 @@ MONITORING_IMAGES = {"prometheus": "prom/prometheus:v3.16.0", "alertmanager": "p
 GRAFANA_IMAGE = "grafana/grafana:12.4.10"
 """What docker/grafana is made from."""
 
+EXPORTER_IMAGES = {
+    "database": "prometheuscommunity/postgres-exporter:v0.18.1",
+    "cache": "oliver006/redis_exporter:v1.74.0-alpine",
+}
+"""Store -> what docker/exporter-`store` is made from: it measures that store for Prometheus."""
+
 COLLECTOR_IMAGE = "amazon/aws-otel-collector:v0.43.1"
 """What docker/collector is made from."""
 

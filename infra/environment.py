@@ -80,7 +80,9 @@ def environment(name: str, settings: Settings, app: App) -> None:
     failing = AlarmsArgs.of(settings, key_arn, watched, processes.one_off, cluster.arn, stores.copied_arn)
     alarms = Alarms(name, failing)
     told = alarms.topic_arn
-    monitoring(name, app, settings, foundation=foundation, processes=processes, secrets=secrets, topic_arn=told)
+    monitoring(
+        name, app, settings, foundation=foundation, processes=processes, stores=stores, secrets=secrets, topic_arn=told
+    )
     if settings.monthly_budget_usd:
         Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=told))
     if settings.github_repository:

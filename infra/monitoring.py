@@ -11,11 +11,13 @@ from infra.components.grafana import PATH, Grafana, GrafanaArgs
 from infra.components.image import Image, ImageArgs
 from infra.components.prometheus import Prometheus, PrometheusArgs
 from infra.components.secrets import Secrets
+from infra.exporters import exporters
 from infra.foundation import Foundation
 from infra.processes import Processes
 from infra.release.image_tag import before_the_image_is_pushed
 from infra.release.program import verified_on_every_up
 from infra.settings import Settings
+from infra.stores import Stores
 
 
 def monitoring(
@@ -26,6 +28,7 @@ def monitoring(
     foundation: Foundation,
     processes: Processes,
     secrets: Secrets,
+    stores: Stores,
     topic_arn: pulumi.Input[str],
 ) -> Prometheus | None:
     """Watches the environment `name` and the previews on it, and tells the topic; None where nobody wants it."""
@@ -49,6 +52,7 @@ def monitoring(
             image=built["prometheus"],
             alertmanager_image=built["alertmanager"],
             targets=targets,
+            exporters=exporters(name, settings, foundation=foundation, stores=stores),
             port=app.metrics_port,
             topic_arn=topic_arn,
             registry_arn=found.registry_arn if found else None,

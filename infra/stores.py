@@ -18,7 +18,7 @@ from infra.components.queue import Queue, QueueArgs
 from infra.components.roles import Statement
 from infra.components.secrets import Secrets
 from infra.components.storage import Storage, StorageArgs
-from infra.containers import DatabaseStep, Values, database_url, stack_values
+from infra.containers import DatabaseStep, Login, Values, database_url, stack_values
 from infra.foundation import NetworkFacts, SecretValue, StoreFacts
 from infra.settings import Settings
 
@@ -116,10 +116,11 @@ class Stores:
             master_secret_arn=database.master_secret_arn,
             release_verifier=passwords.reference("releaseVerifier"),
             app_verifier=passwords.reference("appVerifier"),
+            metrics=self._login_for_metrics(f"{base}_metrics_{generation}"),
             retired=[
                 f"{base}_{user}_{number}"
                 for number in range(1, self._settings.secrets_retired + 1)
-                for user in ("app", "release")
+                for user in ("app", "release", "metrics")
             ],
         )
         self._plain |= {
@@ -138,6 +139,12 @@ class Stores:
                 self._urls[f"database-{user}"] = database_url(
                     login, passwords.value(user), facts.host, facts.endpoint_port, database.database_name
                 )
+
+    def _login_for_metrics(self, user: str) -> Login | None:
+        if not (self._settings.monitoring and self._app.metrics_port):
+            return None
+        password = self._secrets.passwords("metrics", "metrics")
+        return Login(user, password.reference("metrics"), password.reference("metricsVerifier"))
 
     def _make_cache(self, name: str, network: NetworkFacts, key_arn: pulumi.Input[str]) -> None:
         token = self._secrets.generated("cache")

@@ -6,6 +6,7 @@
 --   RELEASE_ROLE   logs in for the release step, and acts as OWNER_ROLE: what it makes belongs to that
 --   USERS_ROLE     may read and write all tables
 --   APP_ROLE       logs in for the app: a member of USERS_ROLE, or of OWNER_ROLE where APP_OWNS is true (no release step)
+--   METRICS_ROLE   logs in for the exporter of metrics, where there is one: it sees statistics, and no table of the app's
 --   RETIRED_ROLES  of generations that were ended, with commas between: they log in no more, and those who are in go
 
 \getenv owner OWNER_ROLE
@@ -15,6 +16,8 @@
 \getenv app APP_ROLE
 \getenv app_verifier APP_VERIFIER
 \getenv app_owns APP_OWNS
+\getenv metrics METRICS_ROLE
+\getenv metrics_verifier METRICS_VERIFIER
 \getenv retired RETIRED_ROLES
 
 SELECT format('CREATE ROLE %I NOLOGIN', role) FROM unnest(ARRAY[:'owner', :'users']) AS role
@@ -48,6 +51,15 @@ SELECT format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %I', :'u
 SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT %s TO %I', what, :'users')
 FROM unnest(ARRAY['SELECT, INSERT, UPDATE, DELETE ON TABLES', 'USAGE, SELECT ON SEQUENCES']) AS what \gexec
 RESET ROLE;
+
+\if :{?metrics}
+    SELECT format('CREATE ROLE %I LOGIN NOCREATEDB NOCREATEROLE', :'metrics')
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'metrics') \gexec
+    -- Two connections: of the exporter's task and of the one that follows it.
+    SELECT format('ALTER ROLE %I LOGIN PASSWORD %L CONNECTION LIMIT 4', :'metrics', :'metrics_verifier') \gexec
+    SELECT format('GRANT pg_monitor TO %I', :'metrics') \gexec
+    SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), :'metrics') \gexec
+\endif
 
 SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname) FROM pg_roles
 WHERE rolname = ANY (string_to_array(:'retired', ',')) AND rolcanlogin \gexec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,13 +102,17 @@ class ImageArgs:
         *,
         registry: RegistryFacts,
         hooks: pulumi.ResourceHookBinding | None,
+        stores: Collection[str] = (),
     ) -> ImageArgs:
-        """An image of the kit's own: docker/`folder` on `base_image`."""
+        """An image of the kit's own: docker/`folder` on `base_image`; it verifies the servers of `stores`."""
         source = ROOT / "docker" / folder
+        extra, appended = authorities(settings, set(stores))
         return cls(
             registry=registry,
             source=source,
             dockerfile=source / "Dockerfile",
+            extra=extra,
+            appended=appended,
             tag_prefix=f"{folder}-",
             architecture=settings.architecture,
             build_args={"BASE_IMAGE": base_image},

@@ -40,6 +40,8 @@ class PrometheusArgs:
     """What answers it -> the security group of its tasks."""
     port: int
     """Where those answer."""
+    exporters: Mapping[str, Container]
+    """Store -> the container that measures it, in Prometheus's own task."""
     topic_arn: pulumi.Input[str]
     """Who is told of alerts: an SNS topic, encrypted with the foundation's key."""
     registry_arn: pulumi.Input[str] | None = None
@@ -73,7 +75,8 @@ class Prometheus(pulumi.ComponentResource):
         foundation = args.foundation
         workspace = self._workspace(name, args) if args.managed else None
         self.task = Task(name, self._task(args, workspace), opts=child).facts
-        group, rules = reaching_group(name, "Prometheus", vpc_id=foundation.network.vpc_id, stores=(), parent=self)
+        stores = foundation.stores(*args.exporters)
+        group, rules = reaching_group(name, "Prometheus", vpc_id=foundation.network.vpc_id, stores=stores, parent=self)
         for label, target in args.targets.items():
             why = f"Prometheus reads the metrics of {label}"
             rules += allow(f"{name}-to-{label}", source=group.id, target=target, port=args.port, why=why, parent=self)
@@ -114,13 +117,14 @@ class Prometheus(pulumi.ComponentResource):
                 "STACK": args.stack,
                 "RETENTION": f"{args.retention_days}d",
                 "RETENTION_SIZE": f"{DISK_MB}MB",
+                "STORES": " ".join(args.exporters),
                 **_written_to(workspace),
             },
             health_check=contract.health_check(PORT, "/-/ready"),
             beside=alertmanager.name,
         )
         return TaskArgs(
-            [prometheus, alertmanager],
+            [prometheus, alertmanager, *args.exporters.values()],
             registry_arn=args.foundation.registry.arn,
             key_arn=args.foundation.key_arn,
             statements=[*_finds_tasks(args.foundation.cluster), *_tells(args), *_writes(workspace)],

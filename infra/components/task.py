@@ -39,6 +39,8 @@ class Container:
     """The container that has to have exited with 0 before this one starts."""
     beside: str = ""
     """The container that has to run before this one starts, and that runs until this one has ended."""
+    restarts: bool = False
+    """Whether ECS starts it again when it ends: for one that is not essential."""
     scratch: bool = True
     """Whether it has the task's folder to write to; the first container to have it says who may."""
 
@@ -197,6 +199,8 @@ def _definition(
         found["command"] = list(container.command)
     if container.port:
         found["portMappings"] = [{"containerPort": container.port, "protocol": "tcp"}]
+    if container.restarts:
+        found["restartPolicy"] = {"enabled": True}
     if container.health_check:
         found["healthCheck"] = dict(container.health_check)
     waits = {container.after: "SUCCESS", container.beside: "START"}

@@ -26,10 +26,12 @@ STAND_INS = {
     "redis:7-alpine": "redis",
     "prom/alertmanager:v0.28.1": "alertmanager",
     "prom/prometheus:v3.16.0": "prometheus",
+    "prometheuscommunity/postgres-exporter:v0.18.1": "postgres-exporter",
+    "oliver006/redis_exporter:v1.74.0-alpine": "redis-exporter",
 }
 """Image -> target of docker/local/Dockerfile. Debian 12 has these versions: Python 3.11, PostgreSQL 15, Redis 7.0,
-Alertmanager 0.25; Prometheus 3 is built here."""
-OFTEN = [image for image in STAND_INS if not image.startswith("prom/")]
+Alertmanager 0.25, the exporters 0.11 and 1.45; Prometheus 3 is built here."""
+OFTEN = [image for image in STAND_INS if "/" not in image]
 """What any environment needs."""
 BUILT: dict[str, Callable[[], Path]] = {"prometheus": ensure_prometheus}
 """Target -> the program that it takes from this machine."""

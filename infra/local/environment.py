@@ -110,6 +110,7 @@ def _bases(app: App, settings: Settings) -> list[str]:
         found.append(f"redis:{settings.cache_version[0]}-alpine")
     if settings.monitoring and app.metrics_port:
         found += contract.MONITORING_IMAGES.values()
+        found += [image for store, image in contract.EXPORTER_IMAGES.items() if store in app.stores]
     if settings.tracing:
         found.append(contract.COLLECTOR_IMAGE)
     return found

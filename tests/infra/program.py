@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import app_file, ground, monitoring, processes
+from infra import app_file, exporters, ground, monitoring, processes
 from infra import environment as environments
 from infra import preview as previews
 from infra.release import gate
@@ -21,7 +21,7 @@ from tests.infra.recorder import Registered, of, record
 
 APP_FILE = Path("tests") / "infra" / "app.yaml"
 PREVIEWS = "previews' database"
-OF_THE_KIT = {"database", PREVIEWS, "prometheus", "alertmanager", "grafana"}
+OF_THE_KIT = {"database", PREVIEWS, "prometheus", "alertmanager", "grafana", "exporter-database", "exporter-cache"}
 """Containers that have no code of the app's in them."""
 STACKS = ["dev", "staging", "prod"]
 
@@ -49,7 +49,7 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
             patch.setattr(processes, "oldest_revisions_go", lambda *_, **__: None)
             for module in (previews, monitoring):
                 patch.setattr(module, "verified_on_every_up", lambda *_, **__: None)
-            for module in (processes, environments, ground, previews, monitoring):
+            for module in (processes, environments, ground, previews, monitoring, exporters):
                 patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
             runpy.run_path(str(ROOT / "infra" / "__main__.py"))
 

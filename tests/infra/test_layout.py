@@ -21,7 +21,7 @@ LAYERS = [
     {"local"},
     {"environment", "preview"},
     {"deployers", "monitoring"},
-    {"processes", "guests", "ground"},
+    {"processes", "guests", "ground", "exporters"},
     {"stores", "borrowed"},
     {"containers"},
     {"components", "release"},

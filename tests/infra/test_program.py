@@ -19,6 +19,10 @@ ALARMS = {
     "database-cpu", "database-storage", "database-connections",
     "queue-age", "dead-letters", "cleanup-not-started", "prometheus-tasks",
 }  # fmt: skip
+EXPORTERS = {"exporter-database": {"DATA_SOURCE_PASS"}, "exporter-cache": {"REDIS_PASSWORD"}}
+"""Container -> its secrets."""
+USERS = ("app", "release", "metrics")
+"""Of the database: roles that log in."""
 OF_INSIGHTS = {"web-tasks", "worker-tasks", "prometheus-tasks"}
 CACHE_ALARMS = {"memory", "evictions", "engine-cpu", "freeable"}
 """Of each node."""
@@ -50,6 +54,7 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
     }
     if Settings.from_files(stack).monitoring:
         between |= {("prometheus", "web", 9102), ("prometheus", "worker", 9102)}
+        between |= {("prometheus", "database", 5433), ("prometheus", "cache", 6379)}
     if Settings.from_files(stack).grafana:
         between |= {("lb", "grafana", 3000), ("grafana", "prometheus", 9090)}
     if Settings.from_files(stack).previews:
@@ -88,7 +93,7 @@ ROLES = {
 ROLES_OF_PREVIEWS = {"previews-execution": START_WITH_SECRETS, "previews-db-execution": START_WITH_SECRETS}
 FIND_TASKS = {"ecs:ListServices", "ecs:ListTasks", "ecs:DescribeServices", "ecs:DescribeTasks"}
 ROLES_OF_MONITORING = {
-    "prometheus-execution": START,
+    "prometheus-execution": START_WITH_SECRETS,
     "prometheus-task": FIND_TASKS
     | {"ecs:DescribeClusters", "ec2:DescribeNetworkInterfaces", "sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
@@ -212,13 +217,14 @@ def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but
         owners = {key for key, source in secrets.items() if source.startswith("arn:aws:secretsmanager:::rds")}
         if name == "database":
             assert owners == {"PGUSER", "PGPASSWORD"}
-            assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"}
+            metrics = {"METRICS_VERIFIER"} if Settings.from_files(stack).monitoring else set()
+            assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"} | metrics
         elif name == PREVIEWS:
             assert owners == set(secrets) == {"PGUSER", "PGPASSWORD"}
         elif name == "grafana":
             assert set(secrets) == {"GF_SECURITY_ADMIN_PASSWORD"}
         elif name in OF_THE_KIT:
-            assert secrets == {}
+            assert set(secrets) == EXPORTERS.get(name, set())
         else:
             assert owners == set()
             assert set(secrets) == {"SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD"}
@@ -311,8 +317,10 @@ def test_the_cache_is_encrypted_and_asks_for_a_token(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_generated_values_are_secret_and_stay(stack: str) -> None:
     versions = of(program(stack), "aws:secretsmanager/secretVersion:SecretVersion")
-    login = {"grafana-1"} if Settings.from_files(stack).grafana else set()
-    assert {version.name.split("-", 2)[-1] for version in versions} == {"secret-key-1", "database-1", "cache-1"} | login
+    settings = Settings.from_files(stack)
+    kits = ({"metrics-1"} if settings.monitoring else set()) | ({"grafana-1"} if settings.grafana else set())
+    names = {version.name.split("-", 2)[-1] for version in versions}
+    assert names == {"secret-key-1", "database-1", "cache-1"} | kits
     for version in versions:
         assert rpc.is_rpc_secret(version.inputs["secretString"])
         assert version.ignore_changes == ("secretString",)
@@ -350,7 +358,7 @@ def test_a_rotation_leaves_the_generation_before_working_until_it_is_retired(
     assert group.inputs["authTokenUpdateStrategy"] == strategy
     step = given(found, "database")
     assert step["APP_ROLE"] == "slipway_dev_app_3"
-    gone = [f"slipway_dev_{user}_{n}" for n in range(1, retired + 1) for user in ("app", "release")]
+    gone = [f"slipway_dev_{user}_{n}" for n in range(1, retired + 1) for user in USERS]
     assert step["RETIRED_ROLES"] == ",".join(gone)
     assert ("FORMER_SECRET_KEY" in given(found, "web")) == (len(numbers) == 2)
 
@@ -415,7 +423,7 @@ def test_an_image_that_is_given_by_its_digest_is_deployed_and_not_built() -> Non
     digest = "sha256:" + "ab" * 32
     found = programmed("staging", Settings.from_files("staging").model_copy(update={"image_digest": digest}))
     built = {image.name.removeprefix("slipway-staging-") for image in of(found, "docker-build:index:Image")}
-    assert built == {"database", "prometheus", "alertmanager"}
+    assert built == {"database", "prometheus", "alertmanager", "exporter-database", "exporter-cache"}
     for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
         images = {each["name"]: each["image"] for each in json.loads(plain(definition.inputs["containerDefinitions"]))}
         of_the_app = {name: image for name, image in images.items() if name not in OF_THE_KIT}
