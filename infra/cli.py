@@ -256,6 +256,14 @@ def rollback(
     out.print(f"Every `up` deploys it from now on, until: pulumi config rm {commands.BACK} --stack {stack}")
 
 
+@app.command()
+def destroy(stack: StackName, yes: Yes = False) -> None:
+    """Run `pulumi destroy` on an environment, but not while previews stand on it."""
+    from infra.previews.bearing import destroy_environment
+
+    destroy_environment(stack, yes)
+
+
 app.command()(pipeline.promote)
 app.command()(pipeline.drift)
 app.command()(pipeline.bootstrap)

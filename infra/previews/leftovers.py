@@ -11,8 +11,19 @@ from botocore.exceptions import ClientError
 from infra.release.client import Aws
 
 TAGGED = "resourcegroupstaggingapi"
-GONE = ("NotFound", "ResourceNotFoundException", "ClientException", "InvalidParameterException")
-"""How AWS says that something is not there (any more)."""
+GONE = {
+    "ClusterNotFoundException",
+    "ServiceNotFoundException",
+    "RuleNotFound",
+    "TargetGroupNotFound",
+    "ResourceNotFoundException",  # Secrets Manager and CloudWatch Logs
+}
+"""How AWS says that something is not there (any more), or its cluster."""
+GONE_IN_WORDS = {
+    ("StopTask", "InvalidParameterException"): "was not found",
+    ("DescribeTaskDefinition", "ClientException"): "Unable to describe task definition",
+}
+"""Where ECS has no code of its own for it: call and code, which refusals have as well, and what its message says."""
 Look = Callable[[Aws, str], bool]
 Remove = Callable[[Aws, str], object]
 
@@ -144,4 +155,6 @@ def _there(aws: Aws, each: Leftover) -> bool:
 
 
 def _gone(error: ClientError) -> bool:
-    return str(error.response["Error"]["Code"]).endswith(GONE)
+    code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    said = GONE_IN_WORDS.get((error.operation_name, code))
+    return code in GONE or (said is not None and said in words)
