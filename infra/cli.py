@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.asking import Json
+from infra.asking import Json, Yes
 from infra.errors import SlipwayError
 from infra.pipeline import commands as pipeline
 from infra.pipeline.opened import opened

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from infra import contract, naming
 from infra.errors import SlipwayError
 from infra.local.paths import ROOT
 from infra.previews.engine import Engine, config_of
+from infra.previews.leftovers import gone
 from infra.release.client import Aws, configured
 from infra.release.preview_database import Server
 from infra.release.speaker import Say
@@ -30,10 +34,18 @@ class Ground:
         """How many previews there may be."""
         return int(self.foundation["previews"]["limit"])
 
-    @property
+    @cached_property
     def server(self) -> Server | None:
-        """Where their databases are; None where the app needs none, or it is gone."""
-        return Server.of(self.foundation) if self.foundation else None
+        """Where their databases are; None where the app needs none, or it is gone, be it half: without its task."""
+        found = Server.of(self.foundation) if self.foundation else None
+        try:
+            if found:
+                self.aws.of(self.cluster).client("ecs").describe_task_definition(taskDefinition=found.family)
+        except ClientError as error:
+            if not gone(error):
+                raise
+            return None
+        return found
 
     @property
     def cluster(self) -> str:

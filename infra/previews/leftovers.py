@@ -118,7 +118,7 @@ def remove(aws: Aws, leftovers: Iterable[Leftover]) -> list[Leftover]:
         try:
             _kind(each.arn)[1](aws, each.arn)
         except ClientError as error:
-            if not _gone(error):
+            if not gone(error):
                 kept.append(each)
     return kept
 
@@ -149,12 +149,13 @@ def _there(aws: Aws, each: Leftover) -> bool:
     try:
         return _kind(each.arn)[0](aws, each.arn)
     except ClientError as error:
-        if _gone(error):
+        if gone(error):
             return False
         raise
 
 
-def _gone(error: ClientError) -> bool:
+def gone(error: ClientError) -> bool:
+    """Whether AWS says that it is not there; a refusal is none of that."""
     code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     said = GONE_IN_WORDS.get((error.operation_name, code))
     return code in GONE or (said is not None and said in words)
