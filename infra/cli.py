@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from infra.asking import Json
+from infra.asking import Json, Yes
 from infra.errors import SlipwayError
 from infra.pipeline import commands as pipeline
 from infra.pipeline.opened import opened
@@ -255,6 +255,14 @@ def rollback(
     if code:
         raise typer.Exit(code)
     out.print(f"Every `up` deploys it from now on, until: pulumi config rm {commands.BACK} --stack {stack}")
+
+
+@app.command()
+def destroy(stack: StackName, yes: Yes = False) -> None:
+    """Run `pulumi destroy` on an environment, but not while previews stand on it."""
+    from infra.previews.bearing import destroy_environment
+
+    destroy_environment(stack, yes)
 
 
 app.command()(pipeline.promote)

@@ -139,7 +139,7 @@ def reap(
         raise SlipwayError(f"--at is {at!r}, which has no time zone.", "Write it like 2026-01-31T12:00:00+00:00.")
     numbers = open_pull_requests(open_prs)
     engine = open_engine(base)
-    planned = plan(engine, base, moment, numbers)
+    planned = plan(engine, base, moment, numbers, _step)
     for decision in planned.decisions:
         steps.print(f"{decision.action:8} {decision.stack}: {decision.why}", markup=False)
     if dry_run:
@@ -147,7 +147,7 @@ def reap(
         return
     if planned.to_destroy:
         confirm(f"Destroy {', '.join(planned.to_destroy)} with their data?", yes)
-    done = carry_out(engine, planned, steps.print)
+    done = carry_out(engine, planned, _step)
     _say(as_json, planned.json() | done.json(), f"{len(done.destroyed)} destroyed, {len(done.failed)} failed.")
     if done.failed:
         raise typer.Exit(1)
@@ -182,19 +182,17 @@ def _stack(engine: Engine, name: str) -> str:
 
 
 def _ground(engine: Engine, base: str) -> Ground | None:
-    """The environment; None, said, where it is gone or nobody knows which it was."""
-    from infra.previews.ground import open_ground
+    """The environment; None, said, where nobody knows which it was."""
+    from infra.previews.ground import ground_or_what_is_left
 
     if not base:
         steps.print("No environment is known for it (--base): neither its database nor leftovers are looked for.")
         return None
-    try:
-        return open_ground(base)
-    except SlipwayError as error:
-        if engine.has(base):
-            raise
-        steps.print(f"The environment {base} is gone, and its database server with it: {error.message}", markup=False)
-        return None
+    return ground_or_what_is_left(engine, base, _step)
+
+
+def _step(words: str) -> None:
+    steps.print(words, markup=False)
 
 
 def _seen(engine: Engine, base: str) -> list[Any]:

@@ -11,8 +11,19 @@ from botocore.exceptions import ClientError
 from infra.release.client import Aws
 
 TAGGED = "resourcegroupstaggingapi"
-GONE = ("NotFound", "ResourceNotFoundException", "ClientException", "InvalidParameterException")
-"""How AWS says that something is not there (any more)."""
+GONE = {
+    "ClusterNotFoundException",
+    "ServiceNotFoundException",
+    "RuleNotFound",
+    "TargetGroupNotFound",
+    "ResourceNotFoundException",  # Secrets Manager and CloudWatch Logs
+}
+"""How AWS says that something is not there (any more), or its cluster."""
+GONE_IN_WORDS = {
+    ("StopTask", "InvalidParameterException"): "was not found",
+    ("DescribeTaskDefinition", "ClientException"): "Unable to describe task definition",
+}
+"""Where ECS has no code of its own for it: call and code, which refusals have as well, and what its message says."""
 Look = Callable[[Aws, str], bool]
 Remove = Callable[[Aws, str], object]
 
@@ -107,7 +118,7 @@ def remove(aws: Aws, leftovers: Iterable[Leftover]) -> list[Leftover]:
         try:
             _kind(each.arn)[1](aws, each.arn)
         except ClientError as error:
-            if not _gone(error):
+            if not gone(error):
                 kept.append(each)
     return kept
 
@@ -138,10 +149,13 @@ def _there(aws: Aws, each: Leftover) -> bool:
     try:
         return _kind(each.arn)[0](aws, each.arn)
     except ClientError as error:
-        if _gone(error):
+        if gone(error):
             return False
         raise
 
 
-def _gone(error: ClientError) -> bool:
-    return str(error.response["Error"]["Code"]).endswith(GONE)
+def gone(error: ClientError) -> bool:
+    """Whether AWS says that it is not there; a refusal is none of that."""
+    code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    said = GONE_IN_WORDS.get((error.operation_name, code))
+    return code in GONE or (said is not None and said in words)

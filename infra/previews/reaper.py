@@ -12,7 +12,7 @@ from infra.errors import SlipwayError
 from infra.local.paths import project, run_dir
 from infra.previews import leftovers
 from infra.previews.engine import Engine
-from infra.previews.ground import Ground, open_ground
+from infra.previews.ground import Ground, ground_or_what_is_left
 from infra.previews.guard import BASE, look
 from infra.previews.names import is_ours
 from infra.previews.reap import Decision, decide
@@ -57,9 +57,10 @@ class Reaped:
         return {"destroyed": self.destroyed, "failed": self.failed}
 
 
-def plan(engine: Engine, base: str, now: datetime, open_prs: set[int] | None) -> Planned:
+def plan(engine: Engine, base: str, now: datetime, open_prs: set[int] | None, say: Say) -> Planned:
     """Look at everything; nothing is changed. Without a base: at the previews of all environments that have some."""
-    grounds = {name: open_ground(name) for name in ([base] if base else _bases(engine))}
+    names_of_bases = [base] if base else _bases(engine)
+    grounds = {name: ground_or_what_is_left(engine, name, say) for name in names_of_bases}
     # First what is there, then the stacks: a preview that is being made has its stack before anything else.
     remains = {name: _remains(ground) for name, ground in grounds.items()}
     names = engine.stacks()
@@ -106,7 +107,10 @@ def _bases(engine: Engine) -> list[str]:
 
 
 def _remains(ground: Ground) -> set[str]:
-    """The previews that have anything in AWS, or a database: as their stacks are called."""
+    """The previews that have anything in AWS, or a database: as their stacks are called. Not where it is gone: nobody
+    knows then that this account is the one that it was in."""
+    if not ground.cluster:
+        return set()
     aws = ground.aws.of(ground.cluster)
     before = naming.stack_name(project(), "")
     tagged = leftovers.stacks_of(aws, naming.stack_name(project(), ground.base))

@@ -18,6 +18,7 @@ from infra.previews.ground import Ground
 from infra.previews.guard import PREVIEW, Seen, look, refusal
 from infra.previews.leftovers import Leftover
 from infra.release import preview_database
+from infra.release.client import Aws
 from infra.release.speaker import Say
 
 
@@ -51,14 +52,17 @@ def take_down(
 ) -> TakenDown:
     """Take the preview away, as far as it is there; nothing of it is fine.
 
-    `ground`: None where the environment is gone, and with it its database server. `fix`: what is left is removed too.
+    `ground`: None where nobody knows its environment. Where that is gone, its database server is gone with it, and what
+    is left is looked for where the preview's own state says that it was. `fix`: what is left is removed too.
     Raises `SlipwayError` where the stack is no preview, or with the engine's reason.
     """
     began = time.monotonic()
     with alone(stack):
         existed = engine.has(stack)
+        seen = look(engine, stack) if existed else Seen(stack)
+        cluster = (ground and ground.cluster) or (seen.outputs.get("preview") or {}).get("cluster", "")
         if existed:
-            _refuse_others(look(engine, stack), ground)
+            _refuse_others(seen, ground)
             if engine.session:
                 local_engine.recover(engine.session, stack, folder_of(stack))
         if ground and ground.server:
@@ -72,7 +76,7 @@ def take_down(
                 "destroy", "--yes", "--skip-preview", "--remove", "--stack", stack, folder=folder_of(stack), log=log
             )
         shutil.rmtree(run_dir() / "previews" / stack, ignore_errors=True)
-        found, fixed = _sweep(ground, stack, say, fix=fix) if ground else ([], [])
+        found, fixed = _sweep(ground.aws.of(cluster), stack, say, fix=fix) if ground and cluster else ([], [])
     return TakenDown(stack, existed, bool(ground and ground.server), found, fixed, round(time.monotonic() - began, 1))
 
 
@@ -85,10 +89,9 @@ def _refuse_others(seen: Seen, ground: Ground | None) -> None:
         )
 
 
-def _sweep(ground: Ground, stack: str, say: Say, *, fix: bool) -> tuple[list[Leftover], list[Leftover]]:
+def _sweep(aws: Aws, stack: str, say: Say, *, fix: bool) -> tuple[list[Leftover], list[Leftover]]:
     """What is left, and what was removed of it. Revisions of its tasks always go: nothing can go back to them."""
-    aws, whole = ground.aws.of(ground.cluster), naming.stack_name(project(), stack)
-    found = leftovers.of_stack(aws, whole)
+    found = leftovers.of_stack(aws, naming.stack_name(project(), stack))
     expected = [each for each in found if ":task-definition/" in each.arn]
     leftovers.remove(aws, expected)
     found = [each for each in found if each not in expected]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import SlipwayError
 from infra.foundation import Foundation
-from infra.previews import guard, leftovers
+from infra.previews import bearing, ground, guard, leftovers, reaper
 from infra.previews.bill import usd_a_day
 from infra.previews.engine import config_of
 from infra.previews.guard import BASE, EXPIRES, KIND, MADE, NAME, Seen, refusal
@@ -225,6 +226,111 @@ def test_what_a_preview_makes_can_all_be_taken_away_when_it_is_left() -> None:
         "arn:aws:rds:r:1:db:main": False,
     }
     assert {arn: leftovers._leftover(arn).known for arn in left} == left
+
+
+def answers(call: str, code: str, words: str) -> Any:
+    """An AWS in which everything is answered with this error."""
+
+    class Client:
+        def __getattr__(self, name: str) -> Any:
+            def fail(**_: Any) -> Any:
+                raise ClientError({"Error": {"Code": code, "Message": words}}, call)
+
+            return fail
+
+    class Clients:
+        def client(self, service: str) -> Any:
+            return Client()
+
+    return Clients()
+
+
+SERVICE, TASK = leftovers.Leftover("arn:aws:ecs:r:1:service/main/web", True), "arn:aws:ecs:r:1:task/main/1"
+SECRET = leftovers.Leftover("arn:aws:secretsmanager:r:1:secret:slipway-dev/preview/own", True)
+
+
+@pytest.mark.parametrize(
+    ("each", "call", "code", "words"),
+    [
+        (SERVICE, "DeleteService", "InvalidParameterException", "The service cannot be stopped while it is scaled"),
+        (SERVICE, "DeleteService", "ClientException", "Too many concurrent attempts"),
+        (leftovers.Leftover(TASK, True), "StopTask", "InvalidParameterException", "Invalid identifier"),
+        (SECRET, "DeleteSecret", "InvalidParameterException", "Invalid recovery window"),
+        (SECRET, "DeleteSecret", "AccessDeniedException", "not authorized"),
+    ],
+)
+def test_what_aws_refuses_is_still_there(each: leftovers.Leftover, call: str, code: str, words: str) -> None:
+    assert leftovers.remove(answers(call, code, words), [each]) == [each]
+
+
+@pytest.mark.parametrize(
+    ("each", "call", "code", "words"),
+    [
+        (SERVICE, "DeleteService", "ServiceNotFoundException", "Service not found."),
+        (SERVICE, "DeleteService", "ClusterNotFoundException", "Cluster not found."),
+        (leftovers.Leftover(TASK, True), "StopTask", "InvalidParameterException", "The referenced task was not found."),
+        (SECRET, "DeleteSecret", "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+    ],
+)
+def test_what_is_gone_already_is_no_leftover(each: leftovers.Leftover, call: str, code: str, words: str) -> None:
+    assert leftovers.remove(answers(call, code, words), [each]) == []
+
+
+def standing(*stacks: str, kind: str = "environment") -> Any:
+    """An engine with the environment dev, and previews' stacks on it; what it ran is in `ran`."""
+
+    class Engine:
+        ran: ClassVar[list[str]] = []
+
+        def has(self, stack: str) -> bool:
+            return stack == "dev"
+
+        def tags(self, _: str) -> dict[str, str]:
+            return {KIND: kind}
+
+        def stacks(self, *_: str) -> list[str]:
+            return list(stacks)
+
+        def ask(self, *_: str) -> str:
+            return "{}"
+
+        def run(self, *arguments: str, folder: Any) -> None:
+            self.ran.extend(arguments)
+
+    Engine.ran = []
+    return Engine()
+
+
+def test_an_environment_is_destroyed_by_the_engine_but_not_under_its_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    for engine, told in (
+        (standing("pr-1"), "1 previews stand on dev: pr-1"),
+        (standing(kind="preview"), "dev is a preview"),
+    ):
+        monkeypatch.setattr(bearing, "open_engine", lambda _, engine=engine: engine)
+        with pytest.raises(SlipwayError, match=told):
+            bearing.destroy_environment("dev", yes=True)
+        assert engine.ran == []
+    free = standing()
+    monkeypatch.setattr(bearing, "open_engine", lambda _: free)
+    monkeypatch.setattr(bearing, "_in_aws", lambda *_: {"pr-2"})
+    with pytest.raises(SlipwayError, match="pr-2"):
+        bearing.destroy_environment("dev", yes=True)
+    monkeypatch.setattr(bearing, "_in_aws", lambda *_: set())
+    bearing.destroy_environment("dev", yes=False)
+    assert free.ran == ["destroy", "--stack", "dev"]  # which asks by itself
+
+
+def test_reap_goes_on_where_the_environment_of_some_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(base: str) -> Any:
+        raise SlipwayError(f"There is no stack {base}.")
+
+    monkeypatch.setattr(ground, "open_ground", gone)
+    told: list[str] = []
+    found = ground.ground_or_what_is_left(standing(), "was", told.append)
+    assert (found.cluster, found.server, reaper._remains(found)) == ("", None, set())
+    assert "The environment was is gone" in told[0]
+    with pytest.raises(SlipwayError, match="no stack dev"):  # it is there and cannot be read: nothing is assumed
+        ground.ground_or_what_is_left(standing(), "dev", told.append)
 
 
 def test_a_preview_costs_cents_a_day() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ pytestmark = pytest.mark.e2e
 
 PULL_REQUESTS = ["pr-1", "feature/Login", "PR_3"]
 POSTGRES = "postgres:15-alpine"
-MISLEADING = ["prod", "pr", "preview-prod", "PR_42", "pr-77", "dev-pr-1"]
-"""Stacks that are no previews, whatever they are called."""
+MISLEADING = [
+    "prod", "prod-eu", "staging", "dev", "pr", "pr-", "pr--1", "pr-1-", "preview-prod", "preview-pr-1", "PR_42", "PR-1",
+    "dev-pr-1", "xpr-1", "pr_1", "pr.1", "pr-77", "pr-78", "pr-prod", "pr-local",
+]  # fmt: skip
+"""Stacks that are no previews, whatever they are called and their tags say."""
 
 
 class Previews:
@@ -40,6 +43,20 @@ class Previews:
 
     def create(self, name: str, *more: str) -> Any:
         return self("create", name, "--base", "local", "--image", self.digest, *more)
+
+    @property
+    def states(self) -> Path:
+        """Where the engine keeps them, a file and its tags a stack."""
+        return self.clone.root / ".slipway" / "state" / ".pulumi" / "stacks" / "slipway"
+
+    def cut_off(self, moment: str, *arguments: str) -> None:
+        """A command, and all that it has started, killed when it says `moment`."""
+        process = self.clone.start("preview", *arguments)
+        assert process.stderr
+        told = any(moment in line for line in process.stderr)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert told, f"{arguments} never said {moment}"
 
     def container(self, made: Any, of: str) -> str:
         """The id of a container of its task."""
@@ -169,19 +186,64 @@ def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: 
     assert previews.users(again) == []
 
 
-@pytest.mark.parametrize("moment", ["Making the preview", "has its database", "rolling out"])
-def test_a_create_that_is_killed_is_finished_by_the_next_one(previews: Previews, moment: str) -> None:
+def a_killed_destroy(previews: Previews, name: str) -> None:
+    previews.cut_off("deleting", "destroy", name)
+
+
+def somebody_deleted_it(previews: Previews, name: str) -> None:
+    """Its service, its rule, its target group."""
+    ecs, elb = previews.clone.aws("ecs"), previews.clone.aws("elbv2")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    (service,) = [arn for arn in ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"] if name in arn]
+    ecs.delete_service(cluster=cluster, service=service, force=True)
+    (group,) = [each for each in elb.describe_target_groups()["TargetGroups"] if name in each["TargetGroupName"]]
+    (listener,) = elb.describe_listeners(LoadBalancerArn=group["LoadBalancerArns"][0])["Listeners"]
+    for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
+        if group["TargetGroupArn"] in str(rule):
+            elb.delete_rule(RuleArn=rule["RuleArn"])
+    elb.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
+
+
+def its_state_is_lost(previews: Previews, name: str) -> None:
+    for path in previews.states.glob(f"{name}.*"):
+        path.unlink()
+    told = previews("destroy", name, "--base", "local", code=1)
+    kinds = ("service/", "targetgroup/", "listener-rule/", "secret:", "log-group:")
+    assert all(kind in str(told["leftovers"]) for kind in kinds), told
+
+
+@pytest.mark.parametrize(
+    ("moment", "accident"),
+    [
+        ("Making the preview", a_killed_destroy),
+        ("has its database", somebody_deleted_it),
+        ("rolling out", its_state_is_lost),
+    ],
+)
+def test_a_create_that_is_killed_is_finished_by_the_next_one_and_destroy_ends_any_accident(
+    previews: Previews, moment: str, accident: Callable[[Previews, str], None]
+) -> None:
     name = "pr-9"
-    process = previews.clone.start("preview", "create", name, "--base", "local", "--image", previews.digest)
-    assert process.stderr
-    for line in process.stderr:
-        if moment in line:
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    previews.cut_off(moment, "create", name, "--base", "local", "--image", previews.digest)
     made = previews.create(name)
     assert previews.clone.get("/readyz", made["url"])[0] == 200
-    assert previews("destroy", name)["leftovers"] == []
+    accident(previews, name)
+    done = previews("destroy", name, "--base", "local", "--fix")
+    assert (done["database_dropped"], done["leftovers"]) == (True, [])
+    assert bool(done["fixed"]) is (accident is its_state_is_lost)
+    assert previews.clone.names(f"slipway-{name}") == set()
+
+
+def test_a_preview_is_destroyed_whose_environment_has_lost_its_state(previews: Previews) -> None:
+    name, state = "pr-10", previews.states / "local.json"
+    previews.create(name)
+    away = state.rename(previews.clone.root / "local.json")
+    try:
+        done = previews("destroy", name, "--base", "local")
+    finally:
+        away.rename(state)
+    assert (done["existed"], done["database_dropped"], done["leftovers"]) == (True, False, [])
+    assert previews.clone.names(f"slipway-{name}") == set()  # its database is taken by the reap below
 
 
 def test_an_environment_that_bears_previews_is_not_destroyed(previews: Previews, three: list[Any]) -> None:
@@ -194,14 +256,17 @@ def test_reap_takes_what_is_past_its_time_and_nothing_that_only_looks_like_it(
     previews: Previews, three: list[Any]
 ) -> None:
     made = MISLEADING
-    for stack in made:
-        previews.clone.shell(f"pulumi stack init --no-select '{stack}'")
+    for file in (previews.states / "pr-1.json", previews.states / "pr-1.pulumi-tags"):
+        for stack in made:  # with a real preview's state and tags: all but the name is right, or the name alone
+            (previews.states / f"{stack}{file.suffix}").write_text(file.read_text().replace(":pr-1:", f":{stack}:"))
+        (previews.states.parent / "another").mkdir(exist_ok=True)
+        (previews.states.parent / "another" / f"pr-1{file.suffix}").write_text(file.read_text())
     kept = previews("reap", "--base", "local", "--dry-run")
     assert [each for each in kept["decisions"] if each["action"] == "destroy"] == []
     closed = previews("reap", "--base", "local", "--dry-run", "--open-prs", "2,3")
     assert [each["stack"] for each in closed["decisions"] if each["action"] == "destroy"] == ["pr-1"]
     done = previews("reap", "--base", "local", "--at", "2100-01-01T00:00:00+00:00")
-    assert sorted(done["destroyed"]) == sorted(each["stack"] for each in three)
+    assert sorted(done["destroyed"]) == sorted([*(each["stack"] for each in three), "pr-10"])
     assert done["failed"] == {}
     stacks = previews.clone.shell("pulumi stack ls --json")
     assert {each["name"] for each in json.loads(stacks)} >= {"local", *made}
