@@ -67,7 +67,7 @@ def environment(name: str, settings: Settings, app: App) -> None:
     # What previews on it share.
     if settings.previews:
         ground = ground_of_previews(
-            name, app, settings, foundation=foundation, stores=stores, database_image=processes.database_image
+            name, app, settings, foundation=foundation, balancer_arn=door.arn, stores=stores, processes=processes
         )
         foundation = replace(foundation, previews=ground)
 

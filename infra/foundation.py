@@ -147,6 +147,10 @@ class PreviewFacts(_Facts):
 
     domain: pulumi.Input[str]
     """What follows a preview's name and a dot in its host."""
+    url: pulumi.Input[str]
+    """Of the door that they are behind: its scheme and its port are theirs too."""
+    listener_arn: pulumi.Input[str]
+    """Where their rules go."""
     limit: int
     """How many there may be."""
     security_group_id: pulumi.Input[str]

@@ -76,7 +76,8 @@ class PipelinePreviews(pulumi.ComponentResource):
 def _all(
     name: str, args: PipelinePreviewsArgs, region: pulumi.Output[str], account: pulumi.Output[str]
 ) -> list[Statement]:
-    cluster, listener = args.foundation.cluster, args.foundation.load_balancer.listener_arn
+    cluster, previews_facts = args.foundation.cluster, args.foundation.previews
+    listener = previews_facts.listener_arn if previews_facts else args.foundation.load_balancer.listener_arn
     previews = f"{pulumi.get_project()}-{STACKS}"
     mine = {"StringLike": {"aws:ResourceTag/stack": previews}}
     made = {"StringLike": {"aws:RequestTag/stack": previews}}

@@ -29,6 +29,10 @@ class PreviewGroundArgs:
     """Of the app: what the load balancer reaches."""
     domain: str = ""
     """What follows a preview's name in its host; empty: the load balancer's own name."""
+    url: pulumi.Input[str] = ""
+    """Of the door; empty: the load balancer's."""
+    listener_arn: pulumi.Input[str] = ""
+    """Where their rules go; empty: the load balancer's."""
     limit: int = 5
     cache_image: pulumi.Input[str] = ""
     """A Redis to run beside the app; empty where the app needs none."""
@@ -49,7 +53,6 @@ class PreviewGroundArgs:
         return cls(
             foundation,
             port,
-            domain=settings.preview_domain,
             limit=settings.preview_limit,
             cache_image=cache_image,
             architecture=settings.architecture,
@@ -93,6 +96,8 @@ class PreviewGround(pulumi.ComponentResource):
         task, _ = task_role(f"{name}-previews", statements=[], parent=self)
         self.facts = PreviewFacts(
             domain=args.domain or pulumi.Output.from_input(foundation.load_balancer.dns_name).apply(_without_port),
+            url=args.url or foundation.load_balancer.url,
+            listener_arn=args.listener_arn or foundation.load_balancer.listener_arn,
             limit=args.limit,
             security_group_id=group.id,
             execution_role_arn=execution.arn,
