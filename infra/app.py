@@ -72,6 +72,8 @@ class App(BaseModel):
     """What runs once before any process gets new code: migrations. Empty: nothing."""
     release_plan: Command = ()
     """What prints the SQL that `release` would run, and changes nothing; `alembic upgrade` needs none."""
+    preview_seed: Command = ()
+    """What fills the database that previews begin with a copy of, after `release`; for `previewData: template`."""
     needs: tuple[Need, ...] = ()
     environment: dict[Variable, Text] = {}
     """Plain variables of every container."""

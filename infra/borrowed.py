@@ -11,7 +11,7 @@ from infra import contract
 from infra.app import App
 from infra.components.secrets import Group, Secrets
 from infra.components.task import Container
-from infra.containers import Values, database_url, stack_values
+from infra.containers import CACHE_BESIDE, Values, database_url, stack_values
 from infra.errors import SlipwayError
 from infra.foundation import Foundation, SecretValue
 from infra.release.preview_database import database_name
@@ -79,14 +79,8 @@ class Borrowed:
         self._urls["database.url"] = database_url(name, own.value("database"), facts.host, port, name)
 
     def _run_cache(self, app: App, image: pulumi.Input[str]) -> None:
-        """Both containers have the task's own network: the loopback address is the way, and needs no TLS."""
         self.cache = Container(CACHE, image, secrets={"REDIS_PASSWORD": self._own.reference(CACHE)})
-        self._plain |= {
-            "cache.host": "127.0.0.1",
-            "cache.port": str(contract.CACHE_PORT),
-            "cache.ca": contract.SYSTEM_CA_PATH,
-            "cache.tls": "false",
-        }
+        self._plain |= CACHE_BESIDE
         self._secret["cache.password"] = self._own.reference(CACHE)
         self._urls["cache.url"] = pulumi.Output.format(
             "redis://:{0}@127.0.0.1:{1}/0", self._own.value(CACHE), contract.CACHE_PORT

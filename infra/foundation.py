@@ -160,6 +160,8 @@ class PreviewFacts(_Facts):
     """A Redis to run beside the app; empty for an app that needs none."""
     database_task: str
     """The family of the task that makes and drops their databases; empty for an app that needs none."""
+    template: str = ""
+    """The database that theirs are copies of; empty: they begin empty."""
 
 
 @dataclass(frozen=True)

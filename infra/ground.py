@@ -16,6 +16,7 @@ from infra.processes import Processes
 from infra.release.image_tag import before_the_image_is_pushed
 from infra.settings import Settings
 from infra.stores import Stores
+from infra.template import template_of_previews
 
 
 def ground_of_previews(
@@ -38,10 +39,13 @@ def ground_of_previews(
     args = PreviewGroundArgs.of(settings, foundation=foundation, port=app.port, cache_image=cache)
     if settings.preview_domain:
         door = PreviewDoorArgs.of(settings, load_balancer=foundation.load_balancer, load_balancer_arn=balancer_arn)
-        made = PreviewDoor(name, door)
-        args = replace(args, domain=settings.preview_domain, url=made.url, listener_arn=made.listener_arn)
+        opened = PreviewDoor(name, door)
+        args = replace(args, domain=settings.preview_domain, url=opened.url, listener_arn=opened.listener_arn)
     database_image = processes.database_image
     if stores.database_step and database_image is not None:
         plain, owner = owner_of_the_database(stores.values, stores.database_step)
         args = replace(args, database_image=database_image, database=plain, owner=owner)
+    if settings.preview_data == "template":
+        made = template_of_previews(name, app, settings, foundation=foundation, stores=stores, processes=processes)
+        args = replace(args, template=made)
     return PreviewGround(name, args).facts

@@ -144,6 +144,7 @@ class Guests:
                 subnet_ids=subnets,
                 security_group_id=shared.security_group_id,
                 verifier=self._data.verifier,
+                template=shared.template if self._settings.preview_data == "template" else "",
                 secret=self._data.password.reference,
                 opts=child,
             )

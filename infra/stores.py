@@ -30,6 +30,8 @@ class Stores:
     database_step: DatabaseStep | None = None
     queue: Queue | None = None
     bucket: Storage | None = None
+    secrets: Secrets
+    """Where its passwords are."""
     watched: list[Watched]
     values: Values
 
@@ -43,7 +45,7 @@ class Stores:
         key_arn: pulumi.Input[str],
         secrets: Secrets,
     ) -> None:
-        self._app, self._settings, self._secrets = app, settings, secrets
+        self._app, self._settings, self.secrets = app, settings, secrets
         self.watched = []
         self._urls: dict[str, pulumi.Output[str]] = {}
         # Without a domain the load balancer's own name is good enough.
@@ -96,7 +98,7 @@ class Stores:
         database = Database(name, DatabaseArgs.of(self._settings, network=network, key_arn=key_arn))
         self.watched.append(database)
         self.database_facts = facts = database.facts
-        passwords = self._secrets.passwords("database", "app", "release")
+        passwords = self.secrets.passwords("database", "app", "release")
         base = naming.identifier(name)
         # Each generation logs in as users of its own: those of the one before live on while their tasks do.
         generation = self._settings.secrets_generation
@@ -133,7 +135,7 @@ class Stores:
                 )
 
     def _make_cache(self, name: str, network: NetworkFacts, key_arn: pulumi.Input[str]) -> None:
-        token = self._secrets.generated("cache")
+        token = self.secrets.generated("cache")
         args = CacheArgs.of(self._settings, network=network, key_arn=key_arn, auth_token=token.value())
         cache = Cache(name, args)
         self.watched.append(cache)
@@ -159,7 +161,7 @@ class Stores:
         """URLs with a password in them are secrets, made of what was generated and where the store is."""
         if not self._urls:
             return
-        urls = self._secrets.following("urls", self._urls)
+        urls = self.secrets.following("urls", self._urls)
         if "database-app" in self._urls:
             self._secret["database.url"] = urls.reference("database-app")
             self._secret_for_release["database.url"] = urls.reference("database-release")
@@ -182,5 +184,5 @@ class Stores:
                 f"Name it there under secrets, or: pulumi config rm --path 'secrets.{unknown[0]}'"
             )
         if given:
-            configured = self._secrets.following("configured", given)
+            configured = self.secrets.following("configured", given)
             self._secret |= {name: configured.reference(name) for name in given}

@@ -47,7 +47,7 @@ class PreviewDoorArgs:
 
 
 class PreviewDoor(pulumi.ComponentResource):
-    """`*.<domain>`: a certificate proved by DNS, an alias record to the load balancer, a listener that speaks TLS. Free.
+    """`*.<domain>`: a certificate proved by DNS, an alias record to the load balancer, a listener with TLS. Free.
 
     Where the load balancer speaks TLS the certificate is added to its listener; where it does not, the certificate is
     that of a listener of its own on 443, and HTTP leads there. A name that no preview has gets a 404, not the

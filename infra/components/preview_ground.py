@@ -42,6 +42,8 @@ class PreviewGroundArgs:
     """How it connects: PGHOST and so on."""
     owner: Mapping[str, SecretValue] | None = None
     """PGUSER and PGPASSWORD of the server's owner."""
+    template: str = ""
+    """The database that theirs are copies of; empty: they begin empty."""
     architecture: str = "X86_64"
     log_retention_days: int = 30
 
@@ -104,6 +106,7 @@ class PreviewGround(pulumi.ComponentResource):
             task_role_arn=task.arn,
             cache_image=args.cache_image,
             database_task=self._database_task(f"{name}-previews-db", args) if args.database_image else "",
+            template=args.template,
         )
         self.register_outputs({})
 
