@@ -122,6 +122,12 @@ class App(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _seeds_a_database(self) -> Self:
+        if self.preview_seed and "database" not in self.stores:
+            raise ValueError("previewSeed fills a database, but nothing needs one: add database to needs")
+        return self
+
+    @model_validator(mode="after")
     def _metrics_are_not_public(self) -> Self:
         if self.metrics_port == self.port:
             raise ValueError(f"metricsPort is {self.port}, as port is: the load balancer would show the metrics to all")

@@ -66,7 +66,6 @@ def _check(app: App, settings: Settings, root: Path) -> None:
     if settings.kind == "environment":  # a preview does not scale, and its environment counts its connections
         _check_connections(app, settings)
         _check_scaling(app, settings)
-        _check_template(app, settings)
     _check_production(app, settings)
 
 
@@ -114,17 +113,6 @@ def _check_connections(app: App, settings: Settings) -> None:
             f"connections; 80 % of what {settings.database_class} has is {allowed}. Take a smaller pool, fewer "
             "tasks or a larger class"
         )
-
-
-def _check_template(app: App, settings: Settings) -> None:
-    missing = {
-        "`previews: true` in its file": not settings.previews,
-        "the database among needs": "database" not in app.stores,
-        "previewSeed, the command that fills it": not app.preview_seed,
-    }
-    if settings.preview_data == "template" and any(missing.values()):
-        lacks = [what for what, wrong in missing.items() if wrong]
-        raise ValueError(f"previewData is template, a database to copy: that needs {', '.join(lacks)}")
 
 
 def _check_scaling(app: App, settings: Settings) -> None:

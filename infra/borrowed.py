@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pulumi
 import pulumi_aws as aws
@@ -20,6 +22,8 @@ from infra.settings import Settings
 OWN = "own"
 """The one secret's name."""
 CACHE = "cache"
+DATABASE_URL = "database.url"
+"""Among a preview's configured secrets, that of a database which is there already."""
 
 
 class Borrowed:
@@ -48,7 +52,10 @@ class Borrowed:
         self._plain = stack_values(name, settings, host)
         self._secret: dict[str, SecretValue] = {variable: own.reference(variable) for variable in generated}
         self._urls: dict[str, pulumi.Output[str]] = {}
-        if foundation.database:
+        self._given = settings.configured_secrets()
+        if DATABASE_URL in self._given:
+            self._use_external_database(settings, self._given.pop(DATABASE_URL))
+        elif foundation.database:
             self._use_database(app, settings, foundation)
         if CACHE in app.stores and foundation.previews:
             self._run_cache(app, foundation.previews.cache_image)
@@ -78,6 +85,17 @@ class Borrowed:
         self.password = self._secret["database.password"] = own.reference("database")
         self._urls["database.url"] = database_url(name, own.value("database"), facts.host, port, name)
 
+    def _use_external_database(self, settings: Settings, url: pulumi.Output[str]) -> None:
+        """Nobody makes it, and nobody drops it. Only its password is a secret; its server is verified."""
+        parts = pulumi.Output.unsecret(url.apply(_without_password))
+        names = ("host", "port", "name", "user", "ca")
+        self._plain |= {f"database.{name}": parts.apply(itemgetter(name)) for name in names}
+        self._plain["database.pool"] = str(settings.database_pool_size)
+        self._urls |= {
+            DATABASE_URL: url,
+            "database.password": url.apply(lambda text: unquote(urlsplit(text).password or "")),
+        }
+
     def _run_cache(self, app: App, image: pulumi.Input[str]) -> None:
         self.cache = Container(CACHE, image, secrets={"REDIS_PASSWORD": self._own.reference(CACHE)})
         self._plain |= CACHE_BESIDE
@@ -88,7 +106,7 @@ class Borrowed:
 
     def _more(self, app: App, settings: Settings, secrets: Secrets) -> None:
         """A second secret, only where something follows the configuration: URLs asked for, configured values."""
-        given = settings.configured_secrets()
+        given = self._given
         missing = app.unconfigured(given)
         if missing:
             raise SlipwayError(
@@ -101,6 +119,20 @@ class Borrowed:
             return
         group: Group = secrets.following("more", {**asked, **known})
         self._secret |= {name: group.reference(name) for name in [*asked, *known]}
+
+
+def _without_password(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    name, authority = parts.path.strip("/"), parse_qs(parts.query).get("sslrootcert", [contract.SYSTEM_CA_PATH])[0]
+    if parts.scheme not in ("postgres", "postgresql") or not all(
+        (parts.hostname, name, parts.username, parts.password)
+    ):
+        raise pulumi.RunError(
+            "The preview's database URL is none: postgresql://user:password@host:5432/name, and ?sslrootcert=PATH "
+            "where no public authority has signed its certificate"
+        )
+    found = {"host": parts.hostname, "port": parts.port or 5432, "name": name, "user": parts.username, "ca": authority}
+    return {key: unquote(str(value)) for key, value in found.items()}
 
 
 def _joined(networks: Any) -> str:

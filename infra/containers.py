@@ -199,7 +199,7 @@ def _variables(app: App, process: str, values: Values) -> tuple[dict[str, Any], 
     plain: dict[str, Any] = {"AWS_REGION": values.region}
     if "database" in stores:
         # What libpq's clients and asyncpg read by themselves: a connection is verified without a line of the app's.
-        plain |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": contract.DATABASE_CA_PATH}
+        plain |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": values.plain["database.ca"]}
     plain |= app.environment
     secret: dict[str, SecretValue] = {}
     allowed = app.secrets_of(process)

@@ -45,7 +45,7 @@ def ground_of_previews(
     if stores.database_step and database_image is not None:
         plain, owner = owner_of_the_database(stores.values, stores.database_step)
         args = replace(args, database_image=database_image, database=plain, owner=owner)
-    if settings.preview_data == "template":
+    if settings.preview_data == "template" and app.preview_seed:
         made = template_of_previews(name, app, settings, foundation=foundation, stores=stores, processes=processes)
         args = replace(args, template=made)
     return PreviewGround(name, args).facts

@@ -97,6 +97,7 @@ class Settings(BaseModel):
     preview_domain: Annotated[str, Field(pattern=DOMAIN, max_length=62)]
     """Two less than a certificate's name may have: `*.` goes before it."""
     preview_data: Literal["empty", "template"]
+    preview_database_port: Annotated[int, Field(ge=0, le=65535)]
     preview_limit: Annotated[int, Field(ge=1, le=90)]
     processes: dict[str, ProcessSizes]
     environment: dict[str, Text]

@@ -35,7 +35,7 @@ def template_of_previews(
     """
     owner, image, facts = stores.database_step, processes.database_image, foundation.database
     if owner is None or image is None or facts is None:
-        raise AssertionError("app_file.py asks for a database")
+        raise AssertionError("app.py asks for a database where there is a seed")
     base = naming.identifier(name)
     template, seed = f"{base}_template", f"{base}_seed"
     app, passwords = app.in_a_preview(), stores.secrets.passwords("previews-seed", "seed", values=["cache"])

@@ -44,6 +44,8 @@ class PreviewGroundArgs:
     """PGUSER and PGPASSWORD of the server's owner."""
     template: str = ""
     """The database that theirs are copies of; empty: they begin empty."""
+    database_port: int = 0
+    """That previews may reach on the internet; 0: none."""
     architecture: str = "X86_64"
     log_retention_days: int = 30
 
@@ -56,6 +58,7 @@ class PreviewGroundArgs:
             foundation,
             port,
             limit=settings.preview_limit,
+            database_port=settings.preview_database_port,
             cache_image=cache_image,
             architecture=settings.architecture,
             log_retention_days=settings.log_retention_days,
@@ -127,6 +130,17 @@ class PreviewGround(pulumi.ComponentResource):
             parent=self,
         )
         allow_https_out(f"{name}-previews", source=group.id, parent=self)
+        if args.database_port:
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-previews-databases",
+                security_group_id=group.id,
+                description="Databases that are not the environment's",
+                cidr_ipv4="0.0.0.0/0",
+                ip_protocol="tcp",
+                from_port=args.database_port,
+                to_port=args.database_port,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         allow_stores(f"{name}-previews", "Previews", source=group.id, stores=foundation.stores(DATABASE), parent=self)
         return group
 

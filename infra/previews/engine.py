@@ -37,9 +37,9 @@ class Engine:
     session: Session | None = None
     """Of this machine's own environment."""
 
-    def ask(self, *arguments: str, folder: Path = ROOT) -> str:
+    def ask(self, *arguments: str, folder: Path = ROOT, typed: str | None = None) -> str:
         """Its answer on standard output; its words as a `SlipwayError` when it fails."""
-        return answer(arguments, folder, binary=self.binary, environment=self.environment)
+        return answer(arguments, folder, binary=self.binary, environment=self.environment, typed=typed)
 
     def run(self, *arguments: str, folder: Path, log: Path | None = None) -> None:
         """With its output on standard error, for a command's own answer is on standard output; or in the file `log`."""

@@ -21,6 +21,7 @@ LAYERS = [
     {"local"},
     {"environment", "preview"},
     {"deployers", "monitoring", "ground"},
+    {"template"},
     {"processes", "guests"},
     {"stores", "borrowed"},
     {"containers"},
