@@ -87,7 +87,7 @@ class Borrowed:
 
     def _use_external_database(self, settings: Settings, url: pulumi.Output[str]) -> None:
         """Nobody makes it, and nobody drops it. Only its password is a secret; its server is verified."""
-        parts = pulumi.Output.unsecret(url.apply(_without_password))
+        parts = pulumi.Output.unsecret(url.apply(without_password))
         names = ("host", "port", "name", "user", "ca")
         self._plain |= {f"database.{name}": parts.apply(itemgetter(name)) for name in names}
         self._plain["database.pool"] = str(settings.database_pool_size)
@@ -121,7 +121,8 @@ class Borrowed:
         self._secret |= {name: group.reference(name) for name in [*asked, *known]}
 
 
-def _without_password(url: str) -> dict[str, str]:
+def without_password(url: str) -> dict[str, str]:
+    """What of a database's URL is no secret, by the kit's names. Raises `pulumi.RunError`, without it, for none."""
     parts = urlsplit(url)
     name, authority = parts.path.strip("/"), parse_qs(parts.query).get("sslrootcert", [contract.SYSTEM_CA_PATH])[0]
     if parts.scheme not in ("postgres", "postgresql") or not all(
