@@ -13,7 +13,7 @@ from infra.errors import SlipwayError
 from infra.local import engine as local_engine
 from infra.local.paths import project
 from infra.previews.bill import usd_a_day
-from infra.previews.engine import Engine, alone, config_of, folder_of, write_stack_file
+from infra.previews.engine import Engine, alone, config_of, folder_of, set_secret, write_stack_file
 from infra.previews.ground import Ground
 from infra.previews.guard import BASE, DATABASE, EXPIRES, EXTERNAL, KIND, NAME, PREVIEW, Seen, look, refusal
 from infra.previews.lifetime import end
@@ -61,8 +61,7 @@ def bring_up(engine: Engine, ground: Ground, wanted: Wanted, now: datetime, say:
         }
         write_stack_file(engine, stack, config_of(ground.base, own))
         if database:
-            secret = ("config", "set", "--secret", "--path", f'{SECRETS_KEY}["{DATABASE_URL}"]', "--stack", stack)
-            engine.ask(*secret, folder=folder_of(stack), typed=database)
+            set_secret(engine, stack, f'{SECRETS_KEY}["{DATABASE_URL}"]', database)
         if engine.session:
             local_engine.recover(engine.session, stack, folder_of(stack))
         engine.run("up", "--yes", "--skip-preview", "--stack", stack, folder=folder_of(stack))

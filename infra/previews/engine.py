@@ -97,6 +97,11 @@ def write_stack_file(engine: Engine, stack: str, config: Mapping[str, Any]) -> N
     (folder_of(stack) / "stacks" / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(content))
 
 
+def set_secret(engine: Engine, stack: str, path: str, value: str) -> None:
+    """Into the preview's stack file, encrypted; the engine reads the value from its standard input."""
+    engine.ask("config", "set", "--secret", "--path", path, "--stack", stack, folder=folder_of(stack), typed=value)
+
+
 def config_of(base: str, own: Mapping[str, Any]) -> dict[str, Any]:
     """What a preview is configured with: its environment's file, stacks/Pulumi.preview.yaml over it, then `own`."""
     found: dict[str, Any] = {}

@@ -29,7 +29,7 @@ PREVIEWS = "name: slipway\nruntime: {name: python}\nstackConfigDir: stacks\n"
 PROGRAM = """import pulumi
 config = pulumi.Config()
 pulumi.export("url", config.require("url"))
-pulumi.export("word", pulumi.Output.secret("opensesame"))
+pulumi.export("word", config.require_secret_object("secrets").apply(lambda found: found["database.url"]))
 """
 
 
@@ -114,6 +114,7 @@ class Bucket:
             self.engine.ask("stack", "tag", "set", key, value, "--stack", stack)
         config = {"kind": "preview", "base": "dev", "url": f"https://{stack}.preview.acme.test/"}
         previews.write_stack_file(self.engine, stack, {f"slipway:{key}": value for key, value in config.items()})
+        previews.set_secret(self.engine, stack, 'secrets["database.url"]', "postgresql://u:opensesame@h/d")
         self.engine.run("up", "--yes", "--skip-preview", "--stack", stack, folder=self.root)
 
     def destroy(self, stack: str) -> None:
@@ -142,11 +143,15 @@ def test_previews_stacks_are_kept_in_the_bucket_found_by_their_tags_and_removed(
     assert [refusal(each, "dev") for each in seen if each.stack != "dev"] == ["", ""]
     (second,) = [each for each in seen if each.stack == "pr-2"]
     assert second.outputs["url"] == "https://pr-2.preview.acme.test/"
-    assert second.config == {"kind": "preview", "base": "dev", "url": "https://pr-2.preview.acme.test/"}
+    assert second.config
+    assert "opensesame" not in str(second.config)
+    assert second.config["url"] == "https://pr-2.preview.acme.test/"
     now = datetime(2026, 3, 5, tzinfo=UTC)
     assert {each.stack: each.action for each in decide(seen, "dev", now)} == {"pr-1": "destroy", "pr-2": "keep"}
     shown = engine.ask("stack", "output", "word", "--show-secrets", "--stack", "pr-2", folder=tmp_path)
-    assert shown.strip() == "opensesame"
+    assert shown.strip() == "postgresql://u:opensesame@h/d"
+    assert "opensesame" not in (tmp_path / "stacks" / "Pulumi.pr-2.yaml").read_text()
+    assert "opensesame" not in str(engine.state("pr-2"))
 
     for stack in ("pr-1", "pr-2"):
         bucket.destroy(stack)
