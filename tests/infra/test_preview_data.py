@@ -11,6 +11,9 @@ import pytest
 
 from infra.app import App
 from infra.borrowed import without_password
+from infra.errors import SlipwayError
+from infra.previews import bring_up
+from infra.previews.guard import DATABASE, EXTERNAL, Seen
 from infra.settings import ROOT, Settings
 from tests.infra.program import APP_FILE, plain, programmed
 from tests.infra.recorder import Registered, of
@@ -122,3 +125,15 @@ def test_an_address_that_is_none_is_told_without_its_words(url: str) -> None:
     with pytest.raises(pulumi.RunError, match="postgresql://user:password@host") as told:
         without_password(url)
     assert url not in str(told.value)
+
+
+def test_a_preview_with_an_external_database_is_not_updated_without_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(bring_up.VARIABLE, raising=False)
+    external = Seen("pr-42", {DATABASE: EXTERNAL})
+    with pytest.raises(SlipwayError, match=bring_up.VARIABLE):
+        bring_up._external_database(external)
+    assert bring_up._external_database(Seen("pr-42")) == ""
+    monkeypatch.setenv(bring_up.VARIABLE, URL)
+    assert bring_up._external_database(external) == URL
