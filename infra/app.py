@@ -72,6 +72,8 @@ class App(BaseModel):
     """What runs once before any process gets new code: migrations. Empty: nothing."""
     release_plan: Command = ()
     """What prints the SQL that `release` would run, and changes nothing; `alembic upgrade` needs none."""
+    preview_seed: Command = ()
+    """What fills the database that previews begin with a copy of, after `release`; for `previewData: template`."""
     needs: tuple[Need, ...] = ()
     environment: dict[Variable, Text] = {}
     """Plain variables of every container."""
@@ -119,6 +121,12 @@ class App(BaseModel):
                     f"processes.{name}.maxTasks is {process.most_tasks}: it must be at least tasks, {process.tasks}"
                 )
             check_fargate(f"processes.{name}.cpu", process.cpu, f"processes.{name}.memory", process.memory)
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_a_database(self) -> Self:
+        if self.preview_seed and "database" not in self.stores:
+            raise ValueError("previewSeed fills a database, but nothing needs one: add database to needs")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pulumi
 import pulumi_aws as aws
@@ -11,7 +13,7 @@ from infra import contract
 from infra.app import App
 from infra.components.secrets import Group, Secrets
 from infra.components.task import Container
-from infra.containers import Values, database_url, stack_values
+from infra.containers import CACHE_BESIDE, Values, database_url, stack_values
 from infra.errors import SlipwayError
 from infra.foundation import Foundation, SecretValue
 from infra.release.preview_database import database_name
@@ -20,6 +22,8 @@ from infra.settings import Settings
 OWN = "own"
 """The one secret's name."""
 CACHE = "cache"
+DATABASE_URL = "database.url"
+"""Among a preview's configured secrets, that of a database which is there already."""
 
 
 class Borrowed:
@@ -48,7 +52,10 @@ class Borrowed:
         self._plain = stack_values(name, settings, host)
         self._secret: dict[str, SecretValue] = {variable: own.reference(variable) for variable in generated}
         self._urls: dict[str, pulumi.Output[str]] = {}
-        if foundation.database:
+        self._given = settings.configured_secrets()
+        if DATABASE_URL in self._given:
+            self._use_external_database(settings, self._given.pop(DATABASE_URL))
+        elif foundation.database:
             self._use_database(app, settings, foundation)
         if CACHE in app.stores and foundation.previews:
             self._run_cache(app, foundation.previews.cache_image)
@@ -78,15 +85,20 @@ class Borrowed:
         self.password = self._secret["database.password"] = own.reference("database")
         self._urls["database.url"] = database_url(name, own.value("database"), facts.host, port, name)
 
-    def _run_cache(self, app: App, image: pulumi.Input[str]) -> None:
-        """Both containers have the task's own network: the loopback address is the way, and needs no TLS."""
-        self.cache = Container(CACHE, image, secrets={"REDIS_PASSWORD": self._own.reference(CACHE)})
-        self._plain |= {
-            "cache.host": "127.0.0.1",
-            "cache.port": str(contract.CACHE_PORT),
-            "cache.ca": contract.SYSTEM_CA_PATH,
-            "cache.tls": "false",
+    def _use_external_database(self, settings: Settings, url: pulumi.Output[str]) -> None:
+        """Nobody makes it, and nobody drops it. Only its password is a secret; its server is verified."""
+        parts = pulumi.Output.unsecret(url.apply(without_password))
+        names = ("host", "port", "name", "user", "ca")
+        self._plain |= {f"database.{name}": parts.apply(itemgetter(name)) for name in names}
+        self._plain["database.pool"] = str(settings.database_pool_size)
+        self._urls |= {
+            DATABASE_URL: url,
+            "database.password": url.apply(lambda text: unquote(urlsplit(text).password or "")),
         }
+
+    def _run_cache(self, app: App, image: pulumi.Input[str]) -> None:
+        self.cache = Container(CACHE, image, secrets={"REDIS_PASSWORD": self._own.reference(CACHE)})
+        self._plain |= CACHE_BESIDE
         self._secret["cache.password"] = self._own.reference(CACHE)
         self._urls["cache.url"] = pulumi.Output.format(
             "redis://:{0}@127.0.0.1:{1}/0", self._own.value(CACHE), contract.CACHE_PORT
@@ -94,7 +106,7 @@ class Borrowed:
 
     def _more(self, app: App, settings: Settings, secrets: Secrets) -> None:
         """A second secret, only where something follows the configuration: URLs asked for, configured values."""
-        given = settings.configured_secrets()
+        given = self._given
         missing = app.unconfigured(given)
         if missing:
             raise SlipwayError(
@@ -107,6 +119,21 @@ class Borrowed:
             return
         group: Group = secrets.following("more", {**asked, **known})
         self._secret |= {name: group.reference(name) for name in [*asked, *known]}
+
+
+def without_password(url: str) -> dict[str, str]:
+    """What of a database's URL is no secret, by the kit's names. Raises `pulumi.RunError`, without it, for none."""
+    parts = urlsplit(url)
+    name, authority = parts.path.strip("/"), parse_qs(parts.query).get("sslrootcert", [contract.SYSTEM_CA_PATH])[0]
+    if parts.scheme not in ("postgres", "postgresql") or not all(
+        (parts.hostname, name, parts.username, parts.password)
+    ):
+        raise pulumi.RunError(
+            "The preview's database URL is none: postgresql://user:password@host:5432/name, and ?sslrootcert=PATH "
+            "where no public authority has signed its certificate"
+        )
+    found = {"host": parts.hostname, "port": parts.port or 5432, "name": name, "user": parts.username, "ca": authority}
+    return {key: unquote(str(value)) for key, value in found.items()}
 
 
 def _joined(networks: Any) -> str:

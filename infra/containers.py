@@ -17,6 +17,13 @@ from infra.foundation import SecretValue
 from infra.settings import ROOT, Settings
 
 RELEASE = "release"
+CACHE_BESIDE = {
+    "cache.host": "127.0.0.1",
+    "cache.port": str(contract.CACHE_PORT),
+    "cache.ca": contract.SYSTEM_CA_PATH,
+    "cache.tls": "false",
+}
+"""A Redis in the app's own task: it shares the task's network, so the loopback address is the way, without TLS."""
 DATABASE_STEP = "database"
 """The container that makes the database's roles, before the app's release command."""
 
@@ -205,7 +212,7 @@ def _variables(app: App, process: str, values: Values) -> tuple[dict[str, Any], 
     plain: dict[str, Any] = {"AWS_REGION": values.region}
     if "database" in stores:
         # What libpq's clients and asyncpg read by themselves: a connection is verified without a line of the app's.
-        plain |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": contract.DATABASE_CA_PATH}
+        plain |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": values.plain["database.ca"]}
     plain |= app.environment
     secret: dict[str, SecretValue] = {}
     allowed = app.secrets_of(process)

@@ -20,6 +20,8 @@ FIRST_PRIORITY, LAST_PRIORITY = 40_000, 50_000
 """Of a load balancer's rules for an environment's own services. /* is asked last; a process with paths of its own goes
 before it, in the file's order. Previews, which have a host each, go before them all."""
 GRAFANA_PRIORITY = LAST_PRIORITY - 1
+NO_PREVIEW_PRIORITY = FIRST_PRIORITY - 1
+"""Of the rule for names that could be a preview's and are none's: after all previews."""
 
 IDLE_TIMEOUT_SECONDS = 60
 """The load balancer's default."""

@@ -68,7 +68,7 @@ def environment(name: str, settings: Settings, app: App) -> None:
     # What previews on it share.
     if settings.previews:
         ground = ground_of_previews(
-            name, app, settings, foundation=foundation, stores=stores, database_image=processes.database_image
+            name, app, settings, foundation=foundation, balancer_arn=door.arn, stores=stores, processes=processes
         )
         foundation = replace(foundation, previews=ground)
 
@@ -80,9 +80,7 @@ def environment(name: str, settings: Settings, app: App) -> None:
     failing = AlarmsArgs.of(settings, key_arn, watched, processes.one_off, cluster.arn, stores.copied_arn)
     alarms = Alarms(name, failing)
     told = alarms.topic_arn
-    monitoring(
-        name, app, settings, foundation=foundation, processes=processes, stores=stores, secrets=secrets, topic_arn=told
-    )
+    monitoring(name, app, settings, foundation=foundation, processes=processes, stores=stores, topic_arn=told)
     if settings.monthly_budget_usd:
         Budget(name, BudgetArgs.of(settings, stack=name, topic_arn=told))
     if settings.github_repository:

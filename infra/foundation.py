@@ -147,6 +147,10 @@ class PreviewFacts(_Facts):
 
     domain: pulumi.Input[str]
     """What follows a preview's name and a dot in its host."""
+    url: pulumi.Input[str]
+    """Of the door that they are behind: its scheme and its port are theirs too."""
+    listener_arn: pulumi.Input[str]
+    """Where their rules go."""
     limit: int
     """How many there may be."""
     security_group_id: pulumi.Input[str]
@@ -156,6 +160,8 @@ class PreviewFacts(_Facts):
     """A Redis to run beside the app; empty for an app that needs none."""
     database_task: str
     """The family of the task that makes and drops their databases; empty for an app that needs none."""
+    template: str = ""
+    """The database that theirs are copies of; empty: they begin empty."""
 
 
 @dataclass(frozen=True)

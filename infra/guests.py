@@ -44,10 +44,10 @@ def _bearing(base: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return facts
 
 
-def host_and_url(foundation: Foundation, shared: PreviewFacts) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-    """The name that this preview answers to, and its address with the environment's scheme and port."""
+def host_and_url(shared: PreviewFacts) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    """The name that this preview answers to, and its address with scheme and port of the door that it is behind."""
     host = pulumi.Output.format("{0}.{1}", pulumi.get_stack(), shared.domain)
-    return host, pulumi.Output.all(foundation.load_balancer.url, host).apply(lambda both: _address(*both))
+    return host, pulumi.Output.all(shared.url, host).apply(lambda both: _address(*both))
 
 
 def _address(door: str, host: str) -> str:
@@ -93,9 +93,10 @@ class Guests:
         made = [self._container(each) for each in (label, *self._app.workers)]
         return GuestArgs(
             place=Place(self._foundation.network, self._foundation.cluster),
-            listener_arn=self._foundation.load_balancer.listener_arn,
+            listener_arn=shared.listener_arn,
             host=host,
-            priority=self._settings.rule_priority or naming.rule_priority(pulumi.get_stack(), contract.FIRST_PRIORITY),
+            priority=self._settings.rule_priority
+            or naming.rule_priority(pulumi.get_stack(), contract.NO_PREVIEW_PRIORITY),
             prefix=prefix,
             shared=shared,
             task=self._task([*made, *beside], process.cpu, process.memory),
@@ -143,6 +144,7 @@ class Guests:
                 subnet_ids=subnets,
                 security_group_id=shared.security_group_id,
                 verifier=self._data.verifier,
+                template=shared.template if self._settings.preview_data == "template" else "",
                 secret=self._data.password.reference,
                 opts=child,
             )

@@ -10,7 +10,6 @@ from infra.components.discovery import Discovery, DiscoveryArgs
 from infra.components.grafana import PATH, Grafana, GrafanaArgs
 from infra.components.image import Image, ImageArgs
 from infra.components.prometheus import Prometheus, PrometheusArgs
-from infra.components.secrets import Secrets
 from infra.exporters import exporters
 from infra.foundation import Foundation
 from infra.processes import Processes
@@ -27,7 +26,6 @@ def monitoring(
     *,
     foundation: Foundation,
     processes: Processes,
-    secrets: Secrets,
     stores: Stores,
     topic_arn: pulumi.Input[str],
 ) -> Prometheus | None:
@@ -76,7 +74,7 @@ def monitoring(
                 foundation=foundation,
                 image=built["grafana"],
                 domain=settings.domain,
-                password=secrets.generated("grafana").reference(),
+                password=stores.secrets.generated("grafana").reference(),
                 prometheus_host=found.host,
                 prometheus_security_group_id=prometheus.security_group_id,
                 topic_arn=topic_arn,

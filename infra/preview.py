@@ -24,7 +24,7 @@ def preview(name: str, settings: Settings, whole: App) -> None:
     check_heads(ROOT / whole.source, whole.release)
     app = whole.in_a_preview()
     foundation, shared = foundation_of(settings.base, app)
-    host, url = host_and_url(foundation, shared)
+    host, url = host_and_url(shared)
 
     # Its own data: a database in the environment's server, a Redis in its task, one secret.
     prefix = naming.of_previews(naming.stack_name(pulumi.get_project(), settings.base))

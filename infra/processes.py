@@ -17,7 +17,7 @@ from infra.components.scheduled import Scheduled, ScheduledArgs
 from infra.components.task import Container, TaskArgs
 from infra.components.web import Web, WebArgs
 from infra.components.worker import Worker, WorkerArgs
-from infra.containers import DATABASE_STEP, RELEASE, container, database_step, release_of
+from infra.containers import DATABASE_STEP, RELEASE, Values, container, database_step, release_of
 from infra.foundation import Foundation, Place, TaskFacts
 from infra.release.capacity import Tasks
 from infra.release.gate import Step, migrated, room_for
@@ -44,14 +44,16 @@ class Processes:
         self._name, self._app, self._settings = name, app, settings
         self._foundation, self._image, self._stores = foundation, image, stores
         self.database_image: pulumi.Output[str] | None = None
+        self.template: TaskFacts | None = None
+        """Of the task that fills the database which previews' are copies of."""
         self._rollout = contract.ROLLOUTS[settings.deploy_profile]
         self._called = release_of(image, app, settings)
         self._images = [image]
         self._release = self._make_release()
         self._collector = self._make_collector() if settings.tracing else None
-        self._hooks = self._room()
+        self.room = self._room()
         # What runs the app's code waits for the database to be as that code expects it.
-        self._after = [self._migrated(self._release, self._hooks)] if self._release else []
+        self.after = [self._migrated(self._release, self.room)] if self._release else []
         self.web = {label: self._make_web(label, process) for label, process in app.served.items()}
         self.workers = {label: self._make_worker(label, process) for label, process in app.workers.items()}
         self.scheduled = {label: self._make_scheduled(label, process) for label, process in app.scheduled.items()}
@@ -73,7 +75,7 @@ class Processes:
             )
         one_off = [(made.task, made.schedule_arn) for made in self.scheduled.values()]
         if self._release:
-            one_off += [(self._release.task, done.urn) for done in self._after]
+            one_off += [(self._release.task, done.urn) for done in self.after]
         for task, taken_up in one_off:
             oldest_revisions_go(taken_up, cluster_arn=self._foundation.cluster.arn, task_definition_arn=task.arn)
 
@@ -125,7 +127,7 @@ class Processes:
     def for_the_pipeline(self) -> dict[str, Any]:
         """What the deploy pipeline's role has to be allowed, as arguments of `PipelineRoleArgs`."""
         return self.for_readers() | {
-            "release": self._release.task if self._release else None,
+            "releases": [task for label, task in self._tasks().items() if label in (RELEASE, "template")],
             "schedule_arns": [scheduled.schedule_arn for scheduled in self.scheduled.values()],
             "scheduler_role_arns": [scheduled.role_arn for scheduled in self.scheduled.values()],
         }
@@ -133,7 +135,12 @@ class Processes:
     def _tasks(self) -> dict[str, TaskFacts]:
         made: dict[str, Any] = self.web | self.workers | self.scheduled
         tasks: dict[str, TaskFacts] = {label: process.task for label, process in made.items()}
-        return tasks | ({RELEASE: self._release.task} if self._release else {})
+        tasks |= {RELEASE: self._release.task} if self._release else {}
+        return tasks | ({"template": self.template} if self.template else {})
+
+    def one_off_container(self, app: App, values: Values) -> Container:
+        """The image of the app with its release command, and with these `values` instead of the stack's own."""
+        return container(app, RELEASE, self._image, values, self._called, self._rollout)
 
     def _place(self, process: str) -> Place:
         needs = self._app.needs_of(process)
@@ -221,8 +228,8 @@ class Processes:
             max_tasks=process.most_tasks,
             metrics_port=self._app.metrics_port_of(label),
             spot=process.on_spot,
-            hooks=self._hooks,
-            after=self._after,
+            hooks=self.room,
+            after=self.after,
         )
         return Web(f"{self._name}-{label}", args)
 
@@ -243,8 +250,8 @@ class Processes:
             queue_name=self._stores.queue.name if self._stores.queue else "",
             metrics_port=self._app.metrics_port_of(label),
             spot=process.on_spot,
-            hooks=self._hooks,
-            after=self._after,
+            hooks=self.room,
+            after=self.after,
         )
         return Worker(f"{self._name}-{label}", args)
 
@@ -254,7 +261,7 @@ class Processes:
             label=label,
             task=self._task(label, process),
             schedule=process.schedule,
-            hooks=self._hooks,
-            after=self._after,
+            hooks=self.room,
+            after=self.after,
         )
         return Scheduled(f"{self._name}-{label}", args)

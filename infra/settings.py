@@ -95,9 +95,12 @@ class Settings(BaseModel):
     tier: Literal["dev", "staging", "prod"]
     base: str = ""
     expires_at: str = ""
-    rule_priority: Annotated[int, Field(ge=0, lt=contract.FIRST_PRIORITY)] = 0
+    rule_priority: Annotated[int, Field(ge=0, lt=contract.NO_PREVIEW_PRIORITY)] = 0
     previews: bool
-    preview_domain: Annotated[str, Field(pattern=DOMAIN, max_length=64)]
+    preview_domain: Annotated[str, Field(pattern=DOMAIN, max_length=62)]
+    """Two less than a certificate's name may have: `*.` goes before it."""
+    preview_data: Literal["empty", "template"]
+    preview_database_port: Annotated[int, Field(ge=0, le=65535)]
     preview_limit: Annotated[int, Field(ge=1, le=90)]
     processes: dict[str, ProcessSizes]
     environment: dict[str, Text]
@@ -165,13 +168,25 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _name(self) -> Self:
-        if bool(self.domain) != bool(self.hosted_zone_id):
+        if bool(self.domain or self.preview_domain) != bool(self.hosted_zone_id):
             raise ValueError(
-                "domain and hostedZoneId go together: the name, and the Route53 zone (Z...) that its records go into"
+                "domain and hostedZoneId go together, and so do previewDomain and hostedZoneId: the name, and the "
+                "Route53 zone (Z...) that its records go into"
             )
-        if self.preview_domain and not self.domain:
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_previews(self) -> Self:
+        if not self.preview_domain:
+            return self
+        if not self.previews and self.kind == "environment":
+            raise ValueError("previewDomain is set and previews is false: nothing would answer there")
+        names = (f".{self.domain}", f".{self.preview_domain}")
+        if self.domain and (names[0].endswith(names[1]) or names[1].endswith(names[0])):
             raise ValueError(
-                "previewDomain is set and domain is not: previews share the environment's door, and its TLS"
+                f"previewDomain is {self.preview_domain} and domain is {self.domain}: one is the other or below it, so "
+                "a preview could get cookies of the environment, or set them. Take a name beside it: domain "
+                "dev.example.com, previewDomain preview.example.com"
             )
         return self
 
@@ -256,7 +271,7 @@ class Settings(BaseModel):
 
     def placeholders(self) -> list[str]:
         """The keys that still have the value of the repository's own stack files."""
-        given = {"domain": self.domain, "alarmEmail": self.alarm_email}
+        given = {"domain": self.domain, "previewDomain": self.preview_domain, "alarmEmail": self.alarm_email}
         return [key for key, value in given.items() if f".{value.rpartition('@')[2]}".endswith(f".{PLACEHOLDER}")]
 
     def pem(self, key: str, path: str) -> str:

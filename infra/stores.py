@@ -33,6 +33,8 @@ class Stores:
     bucket: Storage | None = None
     copied_arn: pulumi.Input[str] = ""
     """What AWS Backup copies to another region; empty for nothing."""
+    secrets: Secrets
+    """Where its passwords are."""
     watched: list[Watched]
     values: Values
 
@@ -46,7 +48,7 @@ class Stores:
         key_arn: pulumi.Input[str],
         secrets: Secrets,
     ) -> None:
-        self._app, self._settings, self._secrets = app, settings, secrets
+        self._app, self._settings, self.secrets = app, settings, secrets
         self.watched = []
         self._urls: dict[str, pulumi.Output[str]] = {}
         # Without a domain the load balancer's own name is good enough.
@@ -103,7 +105,7 @@ class Stores:
             BackupCopies(name, copies)
             self.copied_arn = database.arn
         self.database_facts = facts = database.facts
-        passwords = self._secrets.passwords("database", "app", "release")
+        passwords = self.secrets.passwords("database", "app", "release")
         base = naming.identifier(name)
         # Each generation logs in as users of its own: those of the one before live on while their tasks do.
         generation = self._settings.secrets_generation
@@ -143,11 +145,11 @@ class Stores:
     def _login_for_metrics(self, user: str) -> Login | None:
         if not (self._settings.monitoring and self._app.metrics_port):
             return None
-        password = self._secrets.passwords("metrics", "metrics")
+        password = self.secrets.passwords("metrics", "metrics")
         return Login(user, password.reference("metrics"), password.reference("metricsVerifier"))
 
     def _make_cache(self, name: str, network: NetworkFacts, key_arn: pulumi.Input[str]) -> None:
-        token = self._secrets.generated("cache")
+        token = self.secrets.generated("cache")
         args = CacheArgs.of(self._settings, network=network, key_arn=key_arn, auth_token=token.value())
         cache = Cache(name, args)
         self.watched.append(cache)
@@ -173,7 +175,7 @@ class Stores:
         """URLs with a password in them are secrets, made of what was generated and where the store is."""
         if not self._urls:
             return
-        urls = self._secrets.following("urls", self._urls)
+        urls = self.secrets.following("urls", self._urls)
         if "database-app" in self._urls:
             self._secret["database.url"] = urls.reference("database-app")
             self._secret_for_release["database.url"] = urls.reference("database-release")
@@ -196,5 +198,5 @@ class Stores:
                 f"Name it there under secrets, or: pulumi config rm --path 'secrets.{unknown[0]}'"
             )
         if given:
-            configured = self._secrets.following("configured", given)
+            configured = self.secrets.following("configured", given)
             self._secret |= {name: configured.reference(name) for name in given}

@@ -32,6 +32,9 @@ SECRETS = [
     *("secretsmanager:GetResourcePolicy", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
     *("secretsmanager:TagResource", "secretsmanager:UpdateSecret"),
 ]
+CHANGE_RULES = [
+    *("elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:SetRulePriorities"),
+]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class PipelinePreviews(pulumi.ComponentResource):
 def _all(
     name: str, args: PipelinePreviewsArgs, region: pulumi.Output[str], account: pulumi.Output[str]
 ) -> list[Statement]:
-    cluster, listener = args.foundation.cluster, args.foundation.load_balancer.listener_arn
+    cluster, shared = args.foundation.cluster, args.foundation.previews
+    listener = shared.listener_arn if shared else args.foundation.load_balancer.listener_arn
     previews = f"{pulumi.get_project()}-{STACKS}"
     mine = {"StringLike": {"aws:ResourceTag/stack": previews}}
     made = {"StringLike": {"aws:RequestTag/stack": previews}}
@@ -101,7 +105,7 @@ def _all(
         allow("ecs:DescribeServiceRevisions", of_the_cluster(cluster.revision_arns())),
         allow("ecs:ListTasks", pulumi.Output.format("{0}/*", cluster.instance_arns())),
         allow(["ecs:DescribeTasks", "ecs:StopTask"], pulumi.Output.format("{0}/*", cluster.task_arns())),
-        allow("ecs:TagResource", here("ecs", f"task-definition/{previews}")),
+        allow(["ecs:DeleteTaskDefinitions", "ecs:TagResource"], here("ecs", f"task-definition/{previews}")),
         allow(
             "ecs:RunTask",
             [here("ecs", f"task-definition/{previews}"), here("ecs", f"task-definition/{name}-previews-db:*")],
@@ -115,7 +119,7 @@ def _all(
         allow(["elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:AddTags"], targets, made),
         allow(["elasticloadbalancing:DeleteTargetGroup", "elasticloadbalancing:ModifyTargetGroup*"], targets, mine),
         allow(["elasticloadbalancing:CreateRule", "elasticloadbalancing:AddTags"], [listener, rules], made),
-        allow(["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"], rules, mine),
+        allow(CHANGE_RULES, rules, mine),
         allow(
             LOGS,
             groups[0],

@@ -53,8 +53,8 @@ class PipelineRoleArgs:
     service_arns: Sequence[pulumi.Input[str]]
     tasks: Sequence[TaskFacts]
     """All tasks that a release registers anew."""
-    release: TaskFacts | None = None
-    """The one of them that a release also runs; None where there is nothing to run."""
+    releases: Sequence[TaskFacts] = ()
+    """Those of them that a release also runs."""
     schedule_arns: Sequence[pulumi.Input[str]] = ()
     scheduler_role_arns: Sequence[pulumi.Input[str]] = ()
     make_provider: bool = True
@@ -119,8 +119,8 @@ def _statements(args: PipelineRoleArgs) -> list[Statement]:
         allow("ecs:TagResource", families),
         allow("iam:PassRole", passed_on, {"StringEquals": {"iam:PassedToService": ECS_TASKS}}),
     ]
-    if args.release:
-        revisions = pulumi.Output.format("{0}:*", args.release.family_arn)
+    if args.releases:
+        revisions = [pulumi.Output.format("{0}:*", task.family_arn) for task in args.releases]
         found += [
             allow("ecs:RunTask", revisions, {"ArnEquals": in_the_cluster}),
             allow("ecs:StopTask", running),

@@ -29,6 +29,10 @@ class PreviewGroundArgs:
     """Of the app: what the load balancer reaches."""
     domain: str = ""
     """What follows a preview's name in its host; empty: the load balancer's own name."""
+    url: pulumi.Input[str] = ""
+    """Of the door; empty: the load balancer's."""
+    listener_arn: pulumi.Input[str] = ""
+    """Where their rules go; empty: the load balancer's."""
     limit: int = 5
     cache_image: pulumi.Input[str] = ""
     """A Redis to run beside the app; empty where the app needs none."""
@@ -38,6 +42,10 @@ class PreviewGroundArgs:
     """How it connects: PGHOST and so on."""
     owner: Mapping[str, SecretValue] | None = None
     """PGUSER and PGPASSWORD of the server's owner."""
+    template: str = ""
+    """The database that theirs are copies of; empty: they begin empty."""
+    database_port: int = 0
+    """That previews may reach on the internet; 0: none."""
     architecture: str = "X86_64"
     log_retention_days: int = 30
 
@@ -49,8 +57,8 @@ class PreviewGroundArgs:
         return cls(
             foundation,
             port,
-            domain=settings.preview_domain,
             limit=settings.preview_limit,
+            database_port=settings.preview_database_port,
             cache_image=cache_image,
             architecture=settings.architecture,
             log_retention_days=settings.log_retention_days,
@@ -93,12 +101,15 @@ class PreviewGround(pulumi.ComponentResource):
         task, _ = task_role(f"{name}-previews", statements=[], parent=self)
         self.facts = PreviewFacts(
             domain=args.domain or pulumi.Output.from_input(foundation.load_balancer.dns_name).apply(_without_port),
+            url=args.url or foundation.load_balancer.url,
+            listener_arn=args.listener_arn or foundation.load_balancer.listener_arn,
             limit=args.limit,
             security_group_id=group.id,
             execution_role_arn=execution.arn,
             task_role_arn=task.arn,
             cache_image=args.cache_image,
             database_task=self._database_task(f"{name}-previews-db", args) if args.database_image else "",
+            template=args.template,
         )
         self.register_outputs({})
 
@@ -119,6 +130,17 @@ class PreviewGround(pulumi.ComponentResource):
             parent=self,
         )
         allow_https_out(f"{name}-previews", source=group.id, parent=self)
+        if args.database_port:
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-previews-databases",
+                security_group_id=group.id,
+                description="Databases that are not the environment's",
+                cidr_ipv4="0.0.0.0/0",
+                ip_protocol="tcp",
+                from_port=args.database_port,
+                to_port=args.database_port,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         allow_stores(f"{name}-previews", "Previews", source=group.id, stores=foundation.stores(DATABASE), parent=self)
         return group
 

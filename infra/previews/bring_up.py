@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from infra.borrowed import DATABASE_URL
 from infra.errors import SlipwayError
 from infra.local import engine as local_engine
 from infra.local.paths import project
 from infra.previews.bill import usd_a_day
-from infra.previews.engine import Engine, alone, config_of, folder_of, write_stack_file
+from infra.previews.engine import Engine, alone, config_of, folder_of, set_secret, write_stack_file
 from infra.previews.ground import Ground
-from infra.previews.guard import BASE, EXPIRES, KIND, NAME, PREVIEW, Seen, look, refusal
+from infra.previews.guard import BASE, DATABASE, EXPIRES, EXTERNAL, KIND, NAME, PREVIEW, Seen, look, refusal
 from infra.previews.lifetime import end
 from infra.release.speaker import Say
+from infra.settings import SECRETS_KEY
+
+VARIABLE = "SLIPWAY_PREVIEW_DATABASE_URL"
+"""The URL of a database that a preview is to use; none: it gets one of its own in its environment's server."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,10 @@ def bring_up(engine: Engine, ground: Ground, wanted: Wanted, now: datetime, say:
     began, stack = time.monotonic(), wanted.stack
     with alone(stack):
         before = _own(engine, ground, wanted, say)
+        database = _external_database(before)
         expires = end(wanted.expires, now)
         tags = {KIND: PREVIEW, BASE: ground.base, NAME: wanted.name, EXPIRES: expires}
+        tags |= {DATABASE: EXTERNAL} if database else {}
         for key, value in tags.items():
             if before.tags.get(key) != value:
                 engine.ask("stack", "tag", "set", key, value, "--stack", stack)
@@ -52,6 +60,8 @@ def bring_up(engine: Engine, ground: Ground, wanted: Wanted, now: datetime, say:
             "rulePriority": ground.free_priority(stack),
         }
         write_stack_file(engine, stack, config_of(ground.base, own))
+        if database:
+            set_secret(engine, stack, f'{SECRETS_KEY}["{DATABASE_URL}"]', database)
         if engine.session:
             local_engine.recover(engine.session, stack, folder_of(stack))
         engine.run("up", "--yes", "--skip-preview", "--stack", stack, folder=folder_of(stack))
@@ -81,6 +91,17 @@ def _own(engine: Engine, ground: Ground, wanted: Wanted, say: Say) -> Seen:
     say(f"Making the preview {wanted.stack} on {ground.base}.")
     engine.ask("stack", "init", wanted.stack, "--no-select", folder=folder_of(wanted.stack))
     return Seen(wanted.stack)
+
+
+def _external_database(before: Seen) -> str:
+    """The URL of a database that is there already; empty for one in the environment's server."""
+    given = os.environ.get(VARIABLE, "")
+    if before.tags.get(DATABASE) == EXTERNAL and not given:
+        raise SlipwayError(
+            f"The database of {before.stack} is external, and {VARIABLE} is not set.",
+            f"Set {VARIABLE} to its URL again: the preview would come up with another database.",
+        )
+    return given
 
 
 def described(seen: Seen) -> dict[str, Any]:

@@ -37,9 +37,9 @@ class Engine:
     session: Session | None = None
     """Of this machine's own environment."""
 
-    def ask(self, *arguments: str, folder: Path = ROOT) -> str:
+    def ask(self, *arguments: str, folder: Path = ROOT, typed: str | None = None) -> str:
         """Its answer on standard output; its words as a `SlipwayError` when it fails."""
-        return answer(arguments, folder, binary=self.binary, environment=self.environment)
+        return answer(arguments, folder, binary=self.binary, environment=self.environment, typed=typed)
 
     def run(self, *arguments: str, folder: Path, log: Path | None = None) -> None:
         """With its output on standard error, for a command's own answer is on standard output; or in the file `log`."""
@@ -95,6 +95,11 @@ def write_stack_file(engine: Engine, stack: str, config: Mapping[str, Any]) -> N
     kept = {name: (provider.get("state") or {}).get(key, "") for key, name in names.items()}
     content = {**{name: value for name, value in kept.items() if value}, "config": dict(config)}
     (folder_of(stack) / "stacks" / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(content))
+
+
+def set_secret(engine: Engine, stack: str, path: str, value: str) -> None:
+    """Into the preview's stack file, encrypted; the engine reads the value from its standard input."""
+    engine.ask("config", "set", "--secret", "--path", path, "--stack", stack, folder=folder_of(stack), typed=value)
 
 
 def config_of(base: str, own: Mapping[str, Any]) -> dict[str, Any]:

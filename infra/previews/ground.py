@@ -59,12 +59,12 @@ class Ground:
     def free_priority(self, stack: str) -> int:
         """A place for a preview's rule: the one that it has, else by its name, or the next that nobody has."""
         rules = self.aws.of(self.cluster).client("elbv2").get_paginator("describe_rules")
-        pages = rules.paginate(ListenerArn=self.foundation["load_balancer"]["listener_arn"])
+        pages = rules.paginate(ListenerArn=self.foundation["previews"]["listener_arn"])
         taken = {rule["Priority"]: _hosts(rule) for page in pages for rule in page["Rules"]}
         mine = [int(place) for place, hosts in taken.items() if self.host(stack) in hosts]
-        place = mine[0] if mine else naming.rule_priority(stack, contract.FIRST_PRIORITY)
+        place = mine[0] if mine else naming.rule_priority(stack, contract.NO_PREVIEW_PRIORITY)
         while not mine and str(place) in taken:
-            place = place % (contract.FIRST_PRIORITY - 1) + 1
+            place = place % (contract.NO_PREVIEW_PRIORITY - 1) + 1
         return place
 
 

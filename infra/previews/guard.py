@@ -15,6 +15,8 @@ from infra.previews.names import is_ours
 
 KIND, BASE, NAME, EXPIRES = "slipway:kind", "slipway:base", "slipway:name", "slipway:expires"
 """Tags of a preview's stack."""
+DATABASE, EXTERNAL = "slipway:database", "external"
+"""A tag of a preview whose database is no business of its environment, and its value."""
 PREVIEW = "preview"
 MADE = {
     "aws:secretsmanager/secret:Secret",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
@@ -21,7 +21,7 @@ from pulumi.resource_hooks import ResourceHookFunction
 from infra.errors import SlipwayError
 from infra.release.capacity import Release, Tasks, addresses_in_use, check_addresses, check_release
 from infra.release.client import Aws, session
-from infra.release.migrate import TIMEOUT_SECONDS, Migration, run
+from infra.release.migrate import TIMEOUT_SECONDS, Migration, Words, run
 from infra.release.speaker import Say, speaker
 
 
@@ -34,6 +34,8 @@ class Step:
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     security_group_id: pulumi.Input[str]
     timeout: float = TIMEOUT_SECONDS
+    told: Words = field(default_factory=lambda: Words())
+    """Words of its own for an error, as `Migration` has them."""
 
 
 def room_for(
@@ -90,7 +92,7 @@ def migrated(name: str, step: Step, room: pulumi.ResourceHookBinding, opts: pulu
     async def work(_: pulumi.ResourceHookArgs) -> None:
         definition, cluster, group, subnets = await place.future() or ["", "", "", []]
         network = {"subnets": subnets, "securityGroups": [group]}
-        migration = Migration(cluster, definition, network, timeout=step.timeout)
+        migration = Migration(cluster, definition, network, timeout=step.timeout, **step.told)
         await asyncio.to_thread(run, aws, migration, speaker())
 
     hooks = _before_changes(f"{name}-migrate", work, on_dry_run=False, after=room)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from infra.errors import SlipwayError
 from infra.release.client import Aws
@@ -22,6 +22,14 @@ STOP_SECONDS = 150.0
 """ECS's longest stopTimeout is 120 s."""
 POLL_SECONDS = 1.0
 UNTOUCHED = "No service was touched"
+
+
+class Words(TypedDict, total=False):
+    """What `Migration` says of itself in an error."""
+
+    called: str
+    mend: str
+    so: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Migration:
     called: str = "Migrate"
     """How an error begins."""
     mend: str = "Mend the migration and run `up` again."
+    so: str = UNTOUCHED
+    """What that leaves as it was."""
 
 
 def run(aws: Aws, migration: Migration, say: Say) -> None:
@@ -101,7 +111,7 @@ def _start(ecs: Any, migration: Migration) -> Any:
         },
     )
     if not started["tasks"]:
-        raise SlipwayError(f"{migration.called}: the task was not started: {started.get('failures')}. {UNTOUCHED}.")
+        raise SlipwayError(f"{migration.called}: the task was not started: {started.get('failures')}. {migration.so}.")
     return started["tasks"][0]
 
 
@@ -121,7 +131,7 @@ def _end(aws: Aws, migration: Migration, task: Any, say: Say) -> Any:
             ecs.stop_task(cluster=migration.cluster, task=arn, reason="the migration took too long")
             _wait_stopped(ecs, migration.cluster, arn)
             raise SlipwayError(
-                f"{migration.called}: it did not end in {migration.timeout:.0f} s and was stopped. {UNTOUCHED}. "
+                f"{migration.called}: it did not end in {migration.timeout:.0f} s and was stopped. {migration.so}. "
                 "Its last lines:\n" + "\n".join(last_lines(aws, found, _last_started(found))),
                 "It may wait for a lock that another session holds; or give it more time by its setting.",
             )
@@ -152,7 +162,7 @@ def _judge(aws: Aws, migration: Migration, task: Any) -> None:
     why = container.get("reason") or task.get("stoppedReason") or "no reason given"
     code = f"{failed} exited with {codes[failed]}" if codes.get(failed) is not None else f"{failed} did not start"
     raise SlipwayError(
-        f"{migration.called}: {code} ({why}). {UNTOUCHED}. Its last lines:\n"
+        f"{migration.called}: {code} ({why}). {migration.so}. Its last lines:\n"
         + "\n".join(last_lines(aws, task, failed)),
         migration.mend,
     )

@@ -52,10 +52,10 @@ def database_name(stack: str) -> str:
     return f"preview_{naming.identifier(stack)}"
 
 
-def make(aws: Aws, server: Server, stack: str, verifier: str, say: Say) -> None:
-    """Make a preview's database and its role; what is there stays, with this password."""
+def make(aws: Aws, server: Server, stack: str, verifier: str, template: str, say: Say) -> None:
+    """Make a preview's database, as a copy of `template` or empty, and its role; what is there stays, with it."""
     given = {"NAME": database_name(stack), "VERIFIER": verifier, "CONNECTIONS": str(contract.PREVIEW_CONNECTIONS)}
-    _run(aws, server, {"ACTION": "make", **given}, say)
+    _run(aws, server, {"ACTION": "make", **given, "TEMPLATE": template}, say)
 
 
 def drop(aws: Aws, server: Server, name: str, say: Say) -> None:
@@ -92,6 +92,7 @@ def made(
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]],
     security_group_id: pulumi.Input[str],
     verifier: pulumi.Input[str],
+    template: pulumi.Input[str],
     secret: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
@@ -100,11 +101,11 @@ def made(
     When that fails the update stops before any code of the preview runs.
     """
     aws = session()
-    found = pulumi.Output.all(cluster_arn, family, subnet_ids, security_group_id, verifier)
+    found = pulumi.Output.all(cluster_arn, family, subnet_ids, security_group_id, verifier, template)
 
     async def work() -> None:
-        cluster, task, subnets, group, scram = await found.future() or ["", "", [], "", ""]
-        say = speaker()
-        await asyncio.to_thread(lambda: make(aws.of(cluster), Server(cluster, task, subnets, group), stack, scram, say))
+        cluster, task, subnets, group, scram, copied = await found.future() or ["", "", [], "", "", ""]
+        server, say = Server(cluster, task, subnets, group), speaker()
+        await asyncio.to_thread(lambda: make(aws.of(cluster), server, stack, scram, copied, say))
 
     return done_once(f"{name}-database", work, secret, opts)

@@ -30,6 +30,8 @@ CACHE = StoreFacts("cache", "cache-group", 6379, "cache.example", 6379)
 PLACE = Place(NETWORK, CLUSTER, [DATABASE, CACHE])
 PREVIEWS = PreviewFacts(
     "preview.example.com",
+    "https://preview.example.com/",
+    "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/lb/1/2",
     5,
     "previews-group",
     "arn:execution",

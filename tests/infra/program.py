@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import app_file, exporters, ground, monitoring, processes
+from infra import app_file, exporters, ground, monitoring, processes, template
 from infra import environment as environments
 from infra import preview as previews
 from infra.release import gate
@@ -46,7 +46,8 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
             patch.setattr(app_file, "APP_FILE", file)
             # Hooks call back into a program that an engine runs; tests/local has the real ones.
             patch.setattr(gate, "_before_changes", lambda *_, **__: None)
-            patch.setattr(processes, "oldest_revisions_go", lambda *_, **__: None)
+            for module in (processes, template):
+                patch.setattr(module, "oldest_revisions_go", lambda *_, **__: None)
             for module in (previews, monitoring):
                 patch.setattr(module, "verified_on_every_up", lambda *_, **__: None)
             for module in (processes, environments, ground, previews, monitoring, exporters):

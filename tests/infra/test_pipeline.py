@@ -32,14 +32,14 @@ def made(
         Registry("r", RegistryArgs(key_arn="arn:key"))
         worker = Worker("w", WorkerArgs(PLACE, "worker", task(), tasks=1, max_tasks=max_tasks, queue_name="jobs"))
         cleanup = Scheduled("cleanup", ScheduledArgs(PLACE, "cleanup", task(), "rate(1 day)"))
-        release = task_facts("release") if releases else None
+        release = [task_facts("release")] if releases else []
         access = StateAccess(state_bucket, "arn:state-key", "shop", "prod", "staging")
         args = PipelineRoleArgs(
             Job("acme/shop", "prod"),
             "arn:repository",
             CLUSTER,
             [worker.service_arn],
-            [*([release] if release else []), worker.task, cleanup.task],
+            [*release, worker.task, cleanup.task],
             release,
             [cleanup.schedule_arn],
             [cleanup.role_arn],

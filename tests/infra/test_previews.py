@@ -66,13 +66,13 @@ def test_a_wrong_lifetime_is_told(text: str) -> None:
         lifetime(text)
 
 
-def preview(**changes: Any) -> list[Registered]:
+def preview(secrets: str = "{}", **changes: Any) -> list[Registered]:
     """The program of a preview on dev."""
     own = {"kind": "preview", "base": "dev", "imageDigest": f"sha256:{'0' * 64}"}
     config = {key.removeprefix("slipway:"): value for key, value in config_of("dev", own | changes).items()}
     given = {key: value for key, value in config.items() if ":" not in key}
     defaults = Settings.from_files("preview").model_dump(by_alias=True)
-    return programmed("pr-42", Settings.load(defaults | given, "a preview"))
+    return programmed("pr-42", Settings.load(defaults | given, "a preview"), secrets=secrets)
 
 
 def test_a_preview_is_at_most_twelve_resources_and_none_of_them_is_slow() -> None:

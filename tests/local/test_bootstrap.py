@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,20 @@ import pytest
 from infra.local.emulator.process import Emulator
 from infra.local.session import open_session
 from infra.pipeline import bootstrap
+from infra.previews import engine as previews
+from infra.previews.engine import Engine
+from infra.previews.guard import BASE, EXPIRES, KIND, NAME, look, refusal
+from infra.previews.reap import decide
 from infra.release.client import Aws
 
 pytestmark = pytest.mark.e2e
 PROJECT = "name: probe\nruntime: yaml\n"
+PREVIEWS = "name: slipway\nruntime: {name: python}\nstackConfigDir: stacks\n"
+PROGRAM = """import pulumi
+config = pulumi.Config()
+pulumi.export("url", config.require("url"))
+pulumi.export("word", config.require_secret_object("secrets").apply(lambda found: found["database.url"]))
+"""
 
 
 def slipway(*arguments: str) -> str:
@@ -82,3 +93,72 @@ def test_a_dry_run_makes_nothing(aws: Callable[[str], Any], local: Aws) -> None:
     assert len(planned.to_make()) == 2
     assert planned.bucket not in [each["Name"] for each in aws("s3").list_buckets()["Buckets"]]
     assert planned.key_alias not in [each["AliasName"] for each in aws("kms").list_aliases()["Aliases"]]
+
+
+class Bucket:
+    """Previews' stacks in a bucket that `slipway bootstrap` made, with a program that makes nothing in AWS."""
+
+    def __init__(self, state: bootstrap.State, root: Path) -> None:
+        (root / "stacks").mkdir()
+        (root / "Pulumi.yaml").write_text(PREVIEWS)
+        (root / "__main__.py").write_text(PROGRAM)
+        session = open_session()
+        env = session.environ() | {"PULUMI_BACKEND_URL": state.backend, "PULUMI_HOME": str(root / "home")}
+        self.root, self.engine = root, Engine(str(session.toolchain.pulumi), env)
+
+    def up(self, stack: str, expires: str, *init: str) -> None:
+        """As `bring_up` does it."""
+        if not self.engine.has(stack):
+            self.engine.ask("stack", "init", stack, "--no-select", *init, folder=self.root)
+        for key, value in {KIND: "preview", BASE: "dev", NAME: stack, EXPIRES: expires}.items():
+            self.engine.ask("stack", "tag", "set", key, value, "--stack", stack)
+        config = {"kind": "preview", "base": "dev", "url": f"https://{stack}.preview.acme.test/"}
+        previews.write_stack_file(self.engine, stack, {f"slipway:{key}": value for key, value in config.items()})
+        previews.set_secret(self.engine, stack, 'secrets["database.url"]', "postgresql://u:opensesame@h/d")
+        self.engine.run("up", "--yes", "--skip-preview", "--stack", stack, folder=self.root)
+
+    def destroy(self, stack: str) -> None:
+        """As `take_down` does it: on a machine that has never seen the stack's file."""
+        (self.root / "stacks" / f"Pulumi.{stack}.yaml").unlink()
+        previews.write_stack_file(self.engine, stack, {"slipway:kind": "preview"})
+        self.engine.run("destroy", "--yes", "--skip-preview", "--remove", "--stack", stack, folder=self.root)
+
+
+def test_previews_stacks_are_kept_in_the_bucket_found_by_their_tags_and_removed(
+    aws: Callable[[str], Any], local: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "folder_of", lambda _: tmp_path)
+    state = bootstrap.bootstrap(local, "previews")
+    bucket = Bucket(state, tmp_path)
+    provider = state.secrets_provider.replace("STACK", "pr-2")
+    bucket.up("pr-1", "2026-03-01T00:00:00+00:00")  # under a passphrase, as the pipeline's
+    bucket.up("pr-2", "2026-03-09T00:00:00+00:00", "--secrets-provider", provider)
+    bucket.up("pr-2", "2026-03-10T00:00:00+00:00")
+    engine = bucket.engine
+    engine.ask("stack", "init", "dev", "--no-select", folder=tmp_path)
+    assert sorted(engine.stacks()) == ["dev", "pr-1", "pr-2"]
+    assert sorted(engine.stacks("--tag", f"{BASE}=dev")) == ["pr-1", "pr-2"]
+    assert engine.stacks("--tag", f"{BASE}=prod") == []
+    seen = [look(engine, stack) for stack in engine.stacks()]
+    assert [refusal(each, "dev") for each in seen if each.stack != "dev"] == ["", ""]
+    (second,) = [each for each in seen if each.stack == "pr-2"]
+    assert second.outputs["url"] == "https://pr-2.preview.acme.test/"
+    assert second.config
+    assert "opensesame" not in str(second.config)
+    assert second.config["url"] == "https://pr-2.preview.acme.test/"
+    now = datetime(2026, 3, 5, tzinfo=UTC)
+    assert {each.stack: each.action for each in decide(seen, "dev", now)} == {"pr-1": "destroy", "pr-2": "keep"}
+    shown = engine.ask("stack", "output", "word", "--show-secrets", "--stack", "pr-2", folder=tmp_path)
+    assert shown.strip() == "postgresql://u:opensesame@h/d"
+    assert "opensesame" not in (tmp_path / "stacks" / "Pulumi.pr-2.yaml").read_text()
+    assert "opensesame" not in str(engine.state("pr-2"))
+
+    for stack in ("pr-1", "pr-2"):
+        bucket.destroy(stack)
+    assert engine.stacks() == ["dev"]
+    kept = [each["Key"] for each in aws("s3").list_objects_v2(Bucket=state.bucket)["Contents"]]
+    # No lock, and of a stack that was removed what the engine itself keeps: the state before that.
+    assert [key for key in kept if key.startswith((".pulumi/locks/", ".pulumi/stacks/slipway/pr-"))] == [
+        ".pulumi/stacks/slipway/pr-1.json.bak",
+        ".pulumi/stacks/slipway/pr-2.json.bak",
+    ]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tests.local.clone import Clone, cloned, docker_lines
 
 pytestmark = pytest.mark.e2e
 
+SEEDED = ["ada@example.com", "grace@example.com", "linus@example.com"]
+"""Who is in the template's database: app/seed.py."""
+NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
 PULL_REQUESTS = ["pr-1", "feature/Login", "PR_3"]
 POSTGRES = "postgres:15-alpine"
 MISLEADING = [
@@ -33,10 +37,16 @@ class Previews:
 
     def __init__(self, clone: Clone) -> None:
         self.clone = clone
+        self.calls = clone.root / "calls-of-aws"
+        """What the commands have asked of AWS, a line each, in their own processes and in the engine's."""
+        self.recorded = Clone(clone.root, clone.port)
+        recorder = clone.root / "tests" / "local" / "recorded"
+        more = {"PYTHONPATH": f"{recorder}:{clone.root}", "SLIPWAY_CALLS": str(self.calls)}
+        self.recorded.env = clone.env | more
         self.digest = clone.status()["image_digest"]
 
     def __call__(self, *arguments: str, code: int = 0) -> Any:
-        process = self.clone.start("preview", *arguments, "--json")
+        process = self.recorded.start("preview", *arguments, "--json")
         stdout, stderr = process.communicate(timeout=600)
         assert process.returncode == code, f"{arguments}: {process.returncode}\n{stdout}\n{stderr}"
         return json.loads(stdout) if stdout else stderr
@@ -128,10 +138,29 @@ def test_each_preview_answers_by_its_own_name_with_few_resources_for_cents(
 
 def test_rows_of_one_preview_are_in_no_other_and_not_in_the_environment(previews: Previews, three: list[Any]) -> None:
     one, two, _ = three
-    assert previews.register(one, "ada") == 201
-    assert previews.users(one) == ["ada@example.com"]
-    assert previews.users(two) == []
-    assert previews.register({"url": previews.clone.status()["url"]}, "ada") == 201  # as nobody is there by that name
+    assert previews.register(one, "alan") == 201
+    assert previews.users(one) == sorted([*SEEDED, "alan@example.com"])
+    assert previews.users(two) == SEEDED
+    assert previews.register({"url": previews.clone.status()["url"]}, "alan") == 201  # nobody is there by that name
+
+
+def test_each_preview_begins_with_a_copy_of_the_seed_that_is_its_own(previews: Previews, three: list[Any]) -> None:
+    one, two, _ = three
+    mine, others = previews.variables(one), previews.variables(two)
+    titles = "SELECT string_agg(title, ',' ORDER BY title) FROM items"
+    before = previews.psql(one, mine, titles).stdout
+    assert "Lighthouse" in before
+    changed = previews.psql(one, mine, "UPDATE items SET title = 'Mine'; ALTER TABLE items ADD extra int")
+    assert changed.returncode == 0, changed.stderr  # it owns what it was given
+    assert previews.psql(one, mine, titles).stdout != before
+    assert previews.psql(two, others, titles).stdout == before
+    owners = previews.psql(one, mine, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert owners.stdout.split() == [mine["DATABASE_NAME"]]
+    for database in ("slipway_local_template", "slipway_local_template_next"):
+        done = previews.psql(one, mine | {"DATABASE_NAME": database}, "SELECT 1")
+        assert "not currently accepting" in done.stderr or "does not exist" in done.stderr, done.stdout + done.stderr
+    public = previews.clone.get("/api/v1/users/", previews.clone.status()["url"])[1]
+    assert "Grace" not in public  # the environment's own database is not seeded
 
 
 def test_the_credentials_of_one_preview_open_nothing_of_another(previews: Previews, three: list[Any]) -> None:
@@ -152,12 +181,12 @@ def test_the_credentials_of_one_preview_open_nothing_of_another(previews: Previe
 
 def test_updates_keep_the_data_while_the_environment_deploys(previews: Previews, three: list[Any]) -> None:
     made = three[2]
-    assert previews.register(made, "grace") == 201
+    assert previews.register(made, "barbara") == 201
     base = previews.clone.start("up")
     updated = [previews("update", made["name"], "--image", previews.digest, "--expires", "2d") for _ in range(2)]
     stdout, stderr = base.communicate(timeout=600)
     assert base.returncode == 0, stdout + stderr
-    assert previews.users(made) == ["grace@example.com"]
+    assert previews.users(made) == sorted([*SEEDED, "barbara@example.com"])
     assert [each["stack"] for each in updated] == [made["stack"]] * 2
     assert updated[0]["expires"] < made["expires"]
     assert previews.clone.get("/readyz", made["url"])[0] == 200
@@ -165,7 +194,7 @@ def test_updates_keep_the_data_while_the_environment_deploys(previews: Previews,
 
 def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: Previews, three: list[Any]) -> None:
     made = three[1]
-    assert previews.register(made, "linus") == 201
+    assert previews.register(made, "dennis") == 201
     ended = threading.Event()
 
     def load() -> None:
@@ -183,7 +212,7 @@ def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: 
     assert previews("destroy", made["name"], "--base", "local")["existed"] is False
     again = previews.create(made["name"])
     assert again["url"] == made["url"]
-    assert previews.users(again) == []
+    assert previews.users(again) == SEEDED
 
 
 def a_killed_destroy(previews: Previews, name: str) -> None:
@@ -274,6 +303,19 @@ def test_reap_takes_what_is_past_its_time_and_nothing_that_only_looks_like_it(
     assert previews.clone.status()["health"] == "healthy"
     assert [previews.clone.names(each["stack"]) for each in three] == [set()] * 3
     assert not list((previews.clone.root / "stacks").glob("Pulumi.pr-1*"))
+
+
+def test_the_pipelines_role_may_do_all_that_the_commands_have_done(previews: Previews) -> None:
+    iam = previews.clone.aws("iam")
+    (role,) = [each["RoleName"] for each in iam.list_roles()["Roles"] if "previews-pipeline" in each["RoleName"]]
+    allowed = []
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        for statement in iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            allowed += [actions] if isinstance(actions, str) else actions
+    asked = {call.replace("tagging:", "tag:") for call in previews.calls.read_text().split()} - NEEDS_NO_PERMISSION
+    assert {"ecs:RunTask", "ecs:CreateService", "secretsmanager:CreateSecret", "tag:GetResources"} <= asked
+    assert sorted(call for call in asked if not any(fnmatch(call, action) for action in allowed)) == []
 
 
 def test_no_file_of_a_preview_is_left_to_commit(previews: Previews) -> None:

@@ -88,6 +88,22 @@ listener = aws.lb.Listener(
     ssl_policy="%(policy)s",
     default_actions=[answer("404")],
 )
+aws.lb.ListenerCertificate("wildcard", listener_arn=listener.arn, certificate_arn=issued.certificate_arn)
+aws.acm.Certificate("wildcard", domain_name="*.preview.example.test", validation_method="DNS")
+aws.route53.Record(
+    "wildcard",
+    zone_id=zone,
+    name="*.preview.example.test",
+    type="A",
+    aliases=[{"name": balancer.dns_name, "zone_id": balancer.zone_id, "evaluate_target_health": True}],
+)
+aws.lb.ListenerRule(
+    "host",
+    listener_arn=listener.arn,
+    priority=9,
+    conditions=[{"host_header": {"values": ["*.preview.example.test"]}}],
+    actions=[answer("404")],
+)
 aws.lb.ListenerRule(
     "rule",
     listener_arn=listener.arn,

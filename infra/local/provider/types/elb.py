@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.local.provider.kind import Context, Kind, Properties, Refused, set_of, tag_list
+from infra.local.provider.kind import Context, Kind, Properties, Refused, StateOnly, set_of, tag_list
 from infra.local.provider.spelling import as_amazon, as_pulumi
 
 BALANCER_ATTRIBUTES = {
@@ -238,6 +238,17 @@ class ListenerRule(Kind):
 
     def delete(self, aws: Context, id: str, known: Properties) -> None:
         aws("elbv2").delete_rule(RuleArn=id)
+
+
+class ListenerCertificate(StateOnly):
+    """One beside the listener's own: ministack knows of none, and its load balancers speak no TLS."""
+
+    type_name = "aws:lb/listenerCertificate:ListenerCertificate"
+    inputs = set_of("listenerArn certificateArn")
+    replace = set_of("listenerArn certificateArn")
+
+    def create(self, aws: Context, given: Properties) -> tuple[str, Properties]:
+        return f"{given['listenerArn']}_{given['certificateArn']}", {}
 
 
 def _tags(given: Properties) -> dict[str, Any]:

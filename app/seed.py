@@ -1,0 +1,56 @@
+"""`python -m app.seed`: a few accounts with items, for a database that is there to be looked at.
+
+Nobody can log in as them: their passwords are random, and told to nobody. What is there already stays as it is.
+"""
+
+import asyncio
+import logging
+import secrets
+
+from app.core.database import Database
+from app.core.logging import configure_logging
+from app.core.security import Passwords
+from app.core.settings import Settings, get_settings
+from app.crud import users as user_crud
+from app.models import Item, ItemStatus, User
+
+log = logging.getLogger("app.seed")
+
+ACCOUNTS = {
+    "ada@example.com": ["Lighthouse", "Analytical engine", "Notes on the engine"],
+    "grace@example.com": ["Compiler", "Nanosecond of wire"],
+    "linus@example.com": [],
+}
+"""Address -> titles of items; the addresses are nobody's (RFC 2606)."""
+
+
+async def seed(settings: Settings) -> int:
+    """Make those accounts that are not there; how many that were."""
+    database, passwords, made = Database(settings), Passwords(), 0
+    try:
+        for address, titles in ACCOUNTS.items():
+            async with database.unit() as unit:
+                if await user_crud.by_email(unit.session, address) is not None:
+                    continue
+                name = address.split("@", maxsplit=1)[0].capitalize()
+                hashed = await passwords.hash(secrets.token_urlsafe())
+                user = User(email=address, display_name=name, password_hash=hashed)
+                unit.session.add(user)
+                await unit.session.flush()
+                unit.session.add_all(Item(owner_id=user.id, title=title, status=ItemStatus.ACTIVE) for title in titles)
+                made += 1
+    finally:
+        passwords.close()
+        await database.close()
+    return made
+
+
+def main() -> None:
+    """Seed, and say how many accounts are new."""
+    settings = get_settings()
+    configure_logging(settings.log_level, settings.release)
+    log.info("seeded", extra={"accounts": asyncio.run(seed(settings))})
+
+
+if __name__ == "__main__":
+    main()
