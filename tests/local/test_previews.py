@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests.local.clone import Clone, cloned, docker_lines
+from tests.local.clone import ROOT, Clone, cloned, docker_lines
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed"),
+]
 
 SEEDED = ["ada@example.com", "grace@example.com", "linus@example.com"]
 """Who is in the template's database: app/seed.py."""

@@ -20,7 +20,7 @@ class Service(Kind):
         "name cluster taskDefinition desiredCount launchType capacityProviderStrategies platformVersion",
         "networkConfiguration loadBalancers deploymentCircuitBreaker deploymentMinimumHealthyPercent",
         "deploymentMaximumPercent healthCheckGracePeriodSeconds enableEcsManagedTags propagateTags",
-        "waitForSteadyState forceNewDeployment alarms deploymentConfiguration tags tagsAll",
+        "waitForSteadyState forceNewDeployment alarms deploymentConfiguration serviceRegistries tags tagsAll",
     )
     replace = set_of("name cluster launchType")
     named = ("name", 255)
@@ -110,6 +110,8 @@ class Service(Kind):
             }
         if given.get("capacityProviderStrategies"):
             found["capacityProviderStrategy"] = given["capacityProviderStrategies"]
+        if given.get("serviceRegistries"):  # kept, and nothing asks for the name
+            found["serviceRegistries"] = [given["serviceRegistries"]]
         for key in ("platformVersion", "healthCheckGracePeriodSeconds"):
             if given.get(key) is not None:
                 found[key] = given[key]
