@@ -171,7 +171,7 @@ STORES = [
         "Locks",
         "Held, by kind: an `accessexclusivelock` lets nobody at its table",
         "short",
-        ('sum by (mode) (pg_locks_count{stack="$stack"})', "{{mode}}"),
+        ('sum by (mode) (pg_locks_count{stack="$stack"}) > 0', "{{mode}}"),
         stacked=True,
     ),
     lines(

@@ -34,7 +34,7 @@ UNITS = {
 """Grafana's name -> ours, and by what a value is multiplied."""
 STYLE = """
 body { font: 15px system-ui, sans-serif; margin: 1.5rem; color: #1c2733; background: #f4f6f8 }
-section { display: grid; grid-template-columns: repeat(24, 1fr); gap: .75rem }
+section { display: grid; grid-template-columns: repeat(24, 1fr); gap: .75rem; align-items: start }
 article { background: #fff; border: 1px solid #d8dfe6; border-radius: 6px; padding: .6rem .8rem; min-width: 0 }
 h3 { margin: 0; font-size: 1rem } p { margin: .1rem 0 .3rem; color: #5b6b7b; font-size: .85rem }
 .number { font-size: 2rem } .nothing { color: #8a97a5 } .error { color: #b3261e }
@@ -159,4 +159,4 @@ def _drawn(panel: Any, series: list[tuple[str, list[Any]]]) -> str:
         height=280, margin={"l": 45, "r": 10, "t": 10, "b": 30}, template="plotly_white", showlegend=True,
         legend={"orientation": "h", "y": -0.2}, yaxis={"rangemode": "tozero", "ticksuffix": f" {unit}"},
     )  # fmt: skip
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False}))
