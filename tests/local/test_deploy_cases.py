@@ -5,6 +5,7 @@ Each prints its figures (pytest -rP): requests, seconds to serving, complete or 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -128,11 +129,12 @@ def test_a_version_that_gets_unhealthy_during_its_rollout_is_rolled_back(
     for words in [
         f"fall later; rolled back to {site.name}:1",
         "Task failed ELB health checks",
-        "codes: [503]",
         "The last lines of web",
         f"Running now: 2 of {site.name}:1.",
     ]:
         assert words in str(failed.value)
+    # On a busy machine the last of the failed checks may have had no answer in time.
+    assert re.search(r"codes: \[503\]|Request timed out", str(failed.value))
     assert site.get() == (200, "one")
     with pytest.raises(SlipwayError, match="Roll out"):
         verify(local, Service(site.cluster, "web", definition), said.append, again=False)
