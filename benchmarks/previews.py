@@ -42,11 +42,17 @@ def main() -> None:
     options = parser.parse_args()
     told = subprocess.run([SLIPWAY, "status", "--json"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     image, rows = ("--image", json.loads(told)["image_digest"]), dict[str, list[float]]()
+    made: dict[str, Any] = {}
     for _ in range(options.times):
         made = asked("create", ONE, "--base", "local", *image)
         rows.setdefault("create", []).append(made["whole"])
         rows.setdefault("update", []).append(asked("update", ONE, *image)["whole"])
         rows.setdefault("destroy", []).append(asked("destroy", ONE)["whole"])
+    for what, found in rows.items():
+        spread = f"({min(found):.1f} to {max(found):.1f}, {len(found)} runs)"
+        print(f"{what:<12} {statistics.median(found):6.1f} s  {spread}", flush=True)
+    if made:
+        print(f"{made['resources']} resources, {made['usd_a_day']} USD a day", flush=True)
     session = open_session()
     for name in map(MANY.format, range(options.reap)):
         tags = {KIND: PREVIEW, BASE: "local", NAME: name, EXPIRES: LONG_AGO}
@@ -56,12 +62,7 @@ def main() -> None:
             subprocess.run(whole, cwd=ROOT, env=session.environ(), check=True, capture_output=True)
     if options.reap:
         done = asked("reap", "--base", "local")
-        rows[f"reap of {len(done['destroyed'])}"] = [done["whole"]]
-    for what, found in rows.items():
-        print(
-            f"{what:<12} {statistics.median(found):6.1f} s  ({min(found):.1f} to {max(found):.1f}, {len(found)} runs)"
-        )
-    print(f"{made['resources']} resources, {made['usd_a_day']} USD a day")
+        print(f"reap of {len(done['destroyed'])}: {done['whole']:.1f} s")
 
 
 if __name__ == "__main__":

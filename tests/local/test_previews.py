@@ -229,10 +229,11 @@ def somebody_deleted_it(previews: Previews, name: str) -> None:
     (service,) = [arn for arn in ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"] if name in arn]
     ecs.delete_service(cluster=cluster, service=service, force=True)
     (group,) = [each for each in elb.describe_target_groups()["TargetGroups"] if name in each["TargetGroupName"]]
-    (listener,) = elb.describe_listeners(LoadBalancerArn=group["LoadBalancerArns"][0])["Listeners"]
-    for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
-        if group["TargetGroupArn"] in str(rule):
-            elb.delete_rule(RuleArn=rule["RuleArn"])
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    rules = [each for at in listeners for each in elb.describe_rules(ListenerArn=at["ListenerArn"])["Rules"]]
+    (rule,) = [each for each in rules if group["TargetGroupArn"] in str(each)]
+    elb.delete_rule(RuleArn=rule["RuleArn"])
     elb.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
 
 
@@ -306,6 +307,9 @@ def test_reap_takes_what_is_past_its_time_and_nothing_that_only_looks_like_it(
     assert previews.clone.status()["health"] == "healthy"
     assert [previews.clone.names(each["stack"]) for each in three] == [set()] * 3
     assert not list((previews.clone.root / "stacks").glob("Pulumi.pr-1*"))
+    for stack in made:  # their tags say that they stand on it: it would not go down
+        for path in (previews.states / f"{stack}.json", previews.states / f"{stack}.pulumi-tags"):
+            path.unlink()
 
 
 def test_the_pipelines_role_may_do_all_that_the_commands_have_done(previews: Previews) -> None:
