@@ -59,10 +59,10 @@ class Prometheus(pulumi.ComponentResource):
     """One task with both, which finds every task of the cluster by ECS's own discovery, previews included.
 
     Provisions: task definition with its log group and roles, security group (in: nothing; out: the tasks' metrics port,
-    the stores that have an exporter, and HTTPS to AWS), service of one task at a time, and an alarm for when it does not run. Its data is on the task's
-    own disk and goes with the task, but for what it wrote to its workspace, which is encrypted with the foundation's
-    key and keeps 150 days. Costs 10.63 USD a month (us-east-1, x86), and what Container Insights takes;
-    the workspace by what is written to it.
+    the stores that have an exporter, and HTTPS to AWS), service of one task at a time, and an alarm for when it does
+    not run. Its data is on the task's own disk and goes with the task, but for what it wrote to its workspace, which is
+    encrypted with the foundation's key and keeps 150 days. Costs 10.63 USD a month (us-east-1, x86), and what Container
+    Insights takes; the workspace by what is written to it.
     """
 
     task: TaskFacts
