@@ -270,6 +270,7 @@ app.command()(pipeline.drift)
 app.command()(pipeline.bootstrap)
 app.add_typer(previews.app, name="preview")
 app.command()(pipeline.comment)
+app.add_typer(pipeline.image, name="image")
 
 
 @app.command()

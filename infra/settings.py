@@ -125,6 +125,7 @@ class Settings(BaseModel):
     ]
     waf_rate_limit: Annotated[int, Field(ge=100, le=2_000_000_000)]
     base_image: Annotated[str, Field(pattern=r"^[a-z0-9][\w./:@-]+$")]
+    pin_images: bool
     build_network: Literal["default", "host"]
     architecture: Literal["X86_64", "ARM64"]
     database_class: str

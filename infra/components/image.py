@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
-from infra import contract
+from infra import contract, pins
 from infra.app import App
 from infra.components.build_context import KIT_FOLDER, build_context
 from infra.foundation import RegistryFacts
@@ -42,6 +42,8 @@ class ImageArgs:
     build_args: Mapping[str, str] = field(default_factory=dict)
     network: str = "default"
     """`host` where a build reaches the package registries only as this machine does."""
+    refreshed: str = ""
+    """The day since when it is built as it is: another one is another build."""
     digest: str = ""
     """An image of the registry that is deployed as it is: nothing is built then."""
     hooks: pulumi.ResourceHookBinding | None = None
@@ -55,7 +57,7 @@ class ImageArgs:
         source = ROOT / app.source
         own = bool(app.dockerfile)
         extra, appended = authorities(settings, app.stores)
-        arguments = {"BASE_IMAGE": settings.base_image}
+        arguments = {"BASE_IMAGE": _base(settings, settings.base_image)}
         if not own:
             arguments |= {"SOURCE": source.name, "MODULE": app.module}
             if settings.tracing and TRACING in _extras(source):
@@ -70,6 +72,7 @@ class ImageArgs:
             architecture=settings.architecture,
             build_args=arguments,
             network=settings.build_network,
+            refreshed=_refreshed(settings),
             digest=settings.pinned,
             hooks=hooks,
         )
@@ -88,8 +91,9 @@ class ImageArgs:
             appended=appended,
             tag_prefix="database-",
             architecture=settings.architecture,
-            build_args={"BASE_IMAGE": f"postgres:{settings.database_version}-alpine"},
+            build_args={"BASE_IMAGE": _base(settings, f"postgres:{settings.database_version}-alpine")},
             network=settings.build_network,
+            refreshed=_refreshed(settings),
             hooks=hooks,
         )
 
@@ -115,8 +119,9 @@ class ImageArgs:
             appended=appended,
             tag_prefix=f"{folder}-",
             architecture=settings.architecture,
-            build_args={"BASE_IMAGE": base_image},
+            build_args={"BASE_IMAGE": _base(settings, base_image)},
             network=settings.build_network,
+            refreshed=_refreshed(settings),
             hooks=hooks,
         )
 
@@ -143,7 +148,7 @@ class Image(pulumi.ComponentResource):
             args.dockerfile,
             extra=args.extra,
             appended=args.appended,
-            told=f"{args.architecture} {sorted(args.build_args.items())}",
+            told=f"{args.architecture} {sorted(args.build_args.items())}{args.refreshed}",
             into=COPIES / name,
         )
         tag = f"{args.tag_prefix}{hashed}"
@@ -172,6 +177,15 @@ class Image(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks, retain_on_delete=True),
         )
         return image.digest
+
+
+def _base(settings: Settings, image: str) -> str:
+    """What an image is built from: by its digest, where docker/pins.yaml has it."""
+    return pins.read().pinned(image) if settings.pin_images else image
+
+
+def _refreshed(settings: Settings) -> str:
+    return pins.read().refreshed if settings.pin_images else ""
 
 
 def authorities(settings: Settings, stores: set[str]) -> tuple[dict[str, str | Path], str]:

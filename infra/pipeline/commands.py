@@ -1,9 +1,11 @@
-"""`slipway promote`, `drift`, `comment` and `bootstrap`, for a person and for the pipeline alike."""
+"""`slipway promote`, `drift`, `comment`, `bootstrap` and `image refresh`, for a person and for the pipeline alike."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +17,7 @@ from infra.errors import SlipwayError
 from infra.pipeline.opened import local, opened
 
 out = Console(highlight=False, soft_wrap=True)
+image = typer.Typer(help="What the stacks' images are built from.", no_args_is_help=True)
 steps = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -125,3 +128,32 @@ def comment(
     else:
         told = text.failed(name, failed) if failed else text.gone(name)
     github.keep_comment(pull_request, text.mark(name), told)
+
+
+@image.callback()
+def images() -> None:
+    """What the stacks' images are built from."""
+
+
+@image.command()
+def refresh(
+    pull_request: Annotated[
+        bool, typer.Option("--pull-request", help="Push it, and open a pull request by `gh`.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Pin what images are built from to what their tags are today, and have every image built anew."""
+    from infra.pipeline import refresh as anew
+
+    done = anew.refresh(anew.bases(), datetime.now(UTC).date().isoformat(), dry_run=dry_run)
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(done) | {"dry_run": dry_run}, indent=2) + "\n")
+    else:
+        out.print(anew.text(done), markup=False)
+    if done.unknown and not (done.changed or done.same):
+        raise SlipwayError(
+            "No registry could be asked; nothing was changed.", "docker login, or look at the reasons above."
+        )
+    if pull_request and not dry_run:
+        anew.open_pull_request(done)

@@ -80,6 +80,11 @@ def origin() -> str:
     return found[1] if found else ""
 
 
+def run(*arguments: str) -> str:
+    """What `gh` with these arguments prints. Raises `SlipwayError` with its words."""
+    return _gh(list(arguments)).strip()
+
+
 def _issue(title: str) -> int:
     found = [each for each in _all(f"{ISSUES}?state=open") if each["title"] == title and each["user"]["type"] == "Bot"]
     return int(found[0]["number"]) if found else 0

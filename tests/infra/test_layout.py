@@ -27,7 +27,7 @@ LAYERS = [
     {"containers"},
     {"components", "release"},
     {"app_file"},
-    {"app", "foundation", "tags"},
+    {"app", "foundation", "tags", "pins"},
     {"settings"},
     {"app_process"},
     {"contract", "naming", "sizes"},

@@ -1,4 +1,4 @@
-"""Stands for GitHub's command: `gh api` on issues and comments, kept in the file that GH_STORE names."""
+"""Stands for GitHub's command: `gh api` on issues and comments, and `gh pr`, kept in the file that GH_STORE names."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ BOT = {"type": "Bot", "login": "github-actions[bot]"}
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[:2] == ["auth", "setup-git"]:
+        return
+    if arguments[0] == "pr":
+        named = ["--head"] if arguments[1] == "edit" else []
+        options = [*named, *arguments[2:]]
+        pull_request(arguments[1], dict(zip(options[::2], options[1::2], strict=True)))
+        return
     assert arguments[0] == "api", arguments
     if arguments[1:] == ["repos/acme/shop"]:
         owner = {"login": "acme", "id": 11}
@@ -37,6 +44,21 @@ def main(arguments: list[str]) -> None:
         (changed,) = [each for each in store["comments" if key == "id" else "issues"] if each[key] == int(parts[-1])]
         changed.update(body)
     STORE.write_text(json.dumps(store))
+
+
+def pull_request(verb: str, options: dict[str, str]) -> None:
+    store: dict[str, list[Any]] = json.loads(STORE.read_text()) if STORE.exists() else {}
+    found = [each for each in store.get("pulls", []) if each["head"] == options["--head"]]
+    if verb == "list":
+        sys.stdout.write("".join(f"{each['number']}\n" for each in found))
+        return
+    if verb == "edit":
+        found[0]["body"] = options["--body"]
+        STORE.write_text(json.dumps(store))
+        return
+    assert verb == "create"
+    made = {"number": len(store.get("pulls", [])) + 1, "head": options["--head"], "body": options["--body"]}
+    STORE.write_text(json.dumps(store | {"pulls": [*store.get("pulls", []), made]}))
 
 
 def of_issue(store: dict[str, list[Any]], number: str) -> list[Any]:
