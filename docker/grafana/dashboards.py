@@ -21,6 +21,9 @@ CHOSEN = 'stack="$stack", process=~"$process"'
 HTTP = "http_request_duration_seconds"
 NO_PROBES = f'{CHOSEN}, route!~"/(livez|readyz)"'
 
+PREVIEW_USD_A_DAY = 0.10
+"""Of a task on Spot with its secret and log group: infra/previews/bill.py on the reference app's."""
+
 Query = tuple[str, str]
 """An expression, and what its lines are called."""
 
@@ -291,6 +294,15 @@ WATCHING = board(
         "short",
         ('sum by (stack) (up{job="ecs", alerts!="yes"})', "{{stack}}"),
         stacked=True,
+    ),
+    lines(
+        "Cost of previews",
+        f"USD a day: {PREVIEW_USD_A_DAY:.2f} for each that answers, as `slipway preview list` has it, exactly",
+        "currencyUSD",
+        (
+            f'count(count by (stack) (up{{job="ecs", alerts!="yes"}})) * {PREVIEW_USD_A_DAY} or vector(0)',
+            "all previews",
+        ),
     ),
     lines(
         "Requests to previews",

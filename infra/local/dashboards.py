@@ -27,6 +27,7 @@ UNITS = {
     "percentunit": ("%", 100),
     "s": ("s", 1),
     "percent": ("%", 1),
+    "currencyUSD": ("USD", 1),
     "reqps": ("/s", 1),
     "ops": ("/s", 1),
     "bytes": ("MiB", 1 / 2**20),

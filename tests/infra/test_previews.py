@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from infra.previews.lifetime import end, lifetime
 from infra.previews.names import is_ours, stack_of
 from infra.previews.open_prs import open_pull_requests
 from infra.previews.reap import decide
-from infra.settings import Settings, check_names
+from infra.settings import ROOT, Settings, check_names
 from tests.infra.program import plain, programmed
 from tests.infra.recorder import FOUNDATION, Registered, of
 
@@ -340,3 +341,5 @@ def test_a_preview_costs_cents_a_day() -> None:
         if each.type.startswith("aws:")
     ]
     assert 0.05 < usd_a_day(made) < 0.60
+    shown = runpy.run_path(str(ROOT / "docker" / "grafana" / "dashboards.py"))["PREVIEW_USD_A_DAY"]
+    assert round(usd_a_day(made), 2) == shown
