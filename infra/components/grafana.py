@@ -50,11 +50,11 @@ SETTINGS = {
     # Alertmanager tells.
     "GF_UNIFIED_ALERTING_ENABLED": "false",
     "GF_AWS_ALLOWED_AUTH_PROVIDERS": "default",
-    # Everything is in the image; what is written goes with the task.
+    # Everything is in the image; what is written goes with the task. The image's start makes one folder, no parents.
     "GF_PATHS_PROVISIONING": "/etc/slipway/provisioning",
-    "GF_PATHS_DATA": f"{contract.SCRATCH_PATH}/grafana",
-    "GF_PATHS_PLUGINS": f"{contract.SCRATCH_PATH}/grafana/plugins",
-    "GF_PATHS_LOGS": f"{contract.SCRATCH_PATH}/grafana/log",
+    "GF_PATHS_DATA": contract.SCRATCH_PATH,
+    "GF_PATHS_PLUGINS": f"{contract.SCRATCH_PATH}/plugins",
+    "GF_PATHS_LOGS": f"{contract.SCRATCH_PATH}/log",
     "GF_LOG_MODE": "console",
     "GF_LOG_CONSOLE_FORMAT": "json",
 }

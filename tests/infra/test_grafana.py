@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 import yaml
 
+from infra import contract
 from infra.app import App
 from infra.components.endpoints import endpoints_of
 from infra.components.grafana import SETTINGS
@@ -62,6 +64,13 @@ def test_nobody_gets_in_without_a_login_and_the_password_is_in_no_variable() -> 
     (secret,) = containers("prod")["grafana"]["secrets"]
     assert secret["name"] == "GF_SECURITY_ADMIN_PASSWORD"
     assert secret["valueFrom"].startswith("arn:aws:secretsmanager:")
+
+
+def test_what_it_writes_is_in_the_scratch_volume_one_level_deep_for_its_start_makes_no_more() -> None:
+    """The image's /run.sh ends where `mkdir "$GF_PATHS_PLUGINS"` fails, without -p, and the volume begins empty."""
+    assert SETTINGS["GF_PATHS_DATA"] == contract.SCRATCH_PATH
+    for path in ("GF_PATHS_PLUGINS", "GF_PATHS_LOGS"):
+        assert PurePosixPath(SETTINGS[path]).parent == PurePosixPath(contract.SCRATCH_PATH)
 
 
 def test_it_finds_prometheus_by_a_name_that_prometheus_registers_with() -> None:
