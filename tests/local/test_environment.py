@@ -123,14 +123,13 @@ def secrets(clone: Clone) -> dict[str, str]:
         group = secret["Name"].removeprefix("slipway-local-").rsplit("-", 1)[0]
         found |= {f"{group} {key}": value for key, value in content.items() if key != "username"}
     # Generated ones, and the password of the database's owner, which RDS keeps under a name of its own.
-    owners = set(found) - OF_THE_APP - OF_THE_RELEASE - OF_THE_TEMPLATE
+    owners = set(found) - OF_THE_APP - OF_THE_RELEASE
     assert len(owners) == 1
     return found | {"owner": found.pop(owners.pop())}
 
 
 OF_THE_APP = {"secret-key value", "database app", "cache value"}
 OF_THE_RELEASE = {"database release", "database appVerifier", "database releaseVerifier"}
-OF_THE_TEMPLATE = {"previews-seed seed", "previews-seed seedVerifier", "previews-seed cache"}
 
 
 def test_no_secret_shows_anywhere_but_where_it_belongs(clone: Clone, secrets: dict[str, str]) -> None:
@@ -227,7 +226,7 @@ def test_the_logs_of_app_and_emulator_can_be_read(clone: Clone) -> None:
     told = [json.loads(line) for line in clone.slipway("logs", "local", "--since", "1h").splitlines()]
     assert [line["time"] for line in told] == sorted(line["time"] for line in told)
     wrote = {line["process"]: line["line"] for line in told}
-    assert {"web", "worker", "release", "cleanup", "template"} == set(wrote)
+    assert {"web", "worker", "release", "cleanup"} == set(wrote)
     found = clone.slipway("logs", "--process", "web", "--grep", '"POST".*/users/').splitlines()
     assert [json.loads(line)["line"]["status"] for line in found] == [201]
     assert "There is no process wbe" in clone.slipway("logs", "-p", "wbe", code=1)

@@ -110,6 +110,8 @@ class Previews:
 @pytest.fixture(scope="module")
 def previews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Previews]:
     with cloned(tmp_path_factory.mktemp("previews") / "repository") as clone:
+        stack = clone.root / "stacks" / "Pulumi.local.yaml"
+        stack.write_text(stack.read_text() + "  previewData: template\n")
         clone.slipway("up")
         found = Previews(clone)
         yield found
