@@ -1,4 +1,4 @@
-"""`slipway promote`, `drift`, `comment`, `bootstrap`, `image refresh` and `image prune`, for a person and the pipeline."""
+"""`slipway promote`, `drift`, `comment`, `bootstrap` and `image`, for a person and for the pipeline alike."""
 
 from __future__ import annotations
 

@@ -124,6 +124,15 @@ def test_the_engine_is_the_one_of_this_machine_and_one_that_the_project_takes() 
     assert numbers(metadata.version("pulumi")) <= numbers(toolchain.VERSION)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_job_that_has_the_engine_has_uv_before_which_starts_the_program(name: str) -> None:
+    assert yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["runtime"]["options"]["toolchain"] == "uv"
+    for job, about in load(name)["jobs"].items():
+        told = [step.get("uses", "").partition("@")[0] or step["run"] for step in about["steps"]]
+        if "pulumi/actions" in told:
+            assert told.index("make setup") < told.index("pulumi/actions"), job
+
+
 def numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
 
