@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -307,6 +308,8 @@ def env() -> None:
 def main() -> None:
     """Run the command; what a user can mend is told without a stack trace."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    # The official engine starts the program by uv: the one beside this command, where there is no other.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     try:
         app(standalone_mode=True)
     except SlipwayError as error:

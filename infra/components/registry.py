@@ -32,8 +32,9 @@ class Registry(pulumi.ComponentResource):
     """An ECR repository with immutable tags (ECR.2), scan on push (ECR.1), its own key (ECR.5), a lifecycle (ECR.3).
 
     The lifecycle takes images without a tag only. Whatever was deployed has a tag, so no count and no age can expire
-    a digest that a service, or a rollback, still needs. Costs 0.10 USD a GB and month; a repository keeps each layer
-    once, and a release adds little more than the app's own.
+    a digest that a service, or a rollback, still needs: `slipway image prune` takes old ones, for it asks ECS first.
+    Costs 0.10 USD a GB and month; a repository keeps each layer once, and a release adds little more than the app's
+    own.
     """
 
     facts: RegistryFacts

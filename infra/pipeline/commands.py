@@ -1,4 +1,4 @@
-"""`slipway promote`, `drift`, `comment`, `bootstrap` and `image refresh`, for a person and for the pipeline alike."""
+"""`slipway promote`, `drift`, `comment`, `bootstrap` and `image`, for a person and for the pipeline alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infra.errors import SlipwayError
 from infra.pipeline.opened import local, opened
 
 out = Console(highlight=False, soft_wrap=True)
-image = typer.Typer(help="What the stacks' images are built from.", no_args_is_help=True)
+image = typer.Typer(help="What the stacks' images are built from, and which stay.", no_args_is_help=True)
 steps = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -49,6 +49,34 @@ def promote(
         return
     out.print(f"{copied.blobs} layers copied, {copied.bytes / 1e6:.1f} MB; the others were there.")
     out.print(f"imageDigest of {target} is {found.digest}. Next: pulumi up --stack {target}")
+
+
+@image.command()
+def prune(
+    stack: Annotated[str, typer.Argument(help="A deployed environment: staging, prod.")],
+    keep: Annotated[int, typer.Option(min=1, help="The newest images that stay, used or not.")] = 50,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Delete old images of a stack's registry, but none that is deployed or that a rollback could go to."""
+    from infra.release import image_prune
+
+    found = opened(stack)
+    pruning = image_prune.find(found, keep)
+    if pruning.old and not dry_run:
+        confirm(f"Delete {len(pruning.old)} images of {pruning.repository}?", yes)
+        image_prune.delete(found.aws, pruning)
+    if as_json:
+        sys.stdout.write(json.dumps(pruning.json() | {"dry_run": dry_run}, indent=2) + "\n")
+        return
+    for each in pruning.old:
+        out.print(f"{each.pushed} {', '.join(each.tags)}", markup=False)
+    verb = "would be deleted" if dry_run else "deleted"
+    out.print(
+        f"{len(pruning.old)} images {verb}; {pruning.used} stay because they are used or could be rolled back to, and "
+        f"{pruning.newest} as the newest."
+    )
 
 
 def drift(

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from infra import cli
+from infra.local import toolchain
 from tests.workflows import FOLDER, NAMES, ROOT, Step, load, steps
 
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
@@ -106,6 +108,33 @@ def test_credentials_are_an_environments_and_a_running_deploy_is_never_cancelled
             assert about["concurrency"]["cancel-in-progress"] is False
         else:
             assert not [step for step in about["steps"] if "aws-actions" in step.get("uses", "")]
+
+
+def test_the_engine_is_the_one_of_this_machine_and_one_that_the_project_takes() -> None:
+    told = {
+        version
+        for name in NAMES
+        for version in re.findall(r"pulumi-version: (.*)\}", (FOLDER / f"{name}.yml").read_text())
+    }
+    assert told == {toolchain.VERSION}
+    least = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["requiredPulumiVersion"]
+    assert least.startswith(">=")
+    assert numbers(least) <= numbers(toolchain.VERSION)
+    # A newer engine serves an older SDK; the other way round is what nobody tries.
+    assert numbers(metadata.version("pulumi")) <= numbers(toolchain.VERSION)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_job_that_has_the_engine_has_uv_before_which_starts_the_program(name: str) -> None:
+    assert yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["runtime"]["options"]["toolchain"] == "uv"
+    for job, about in load(name)["jobs"].items():
+        told = [step.get("uses", "").partition("@")[0] or step["run"] for step in about["steps"]]
+        if "pulumi/actions" in told:
+            assert told.index("make setup") < told.index("pulumi/actions"), job
+
+
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def test_no_workflow_runs_a_forks_code_with_the_repositorys_rights() -> None:

@@ -20,6 +20,7 @@ from tests.local.test_your_app import BARE, PUT_IN, TAKE_AWAY
 from tests.workflows import Github, steps
 
 pytestmark = pytest.mark.e2e
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 PROFILE = "[staging]\naws_access_key_id = test\naws_secret_access_key = test\n"
 ELSEWHERE = ("make setup", "make test", "make check")
 """This very test is a part of the one, and the others would change the packages under it."""
@@ -104,6 +105,22 @@ def test_a_commit_goes_to_staging_and_its_very_image_to_prod(shop: Clone, runner
     assert greeting(shop, "prod") == "Ahoy, Ada"
     assert json.loads(shop.shell("slipway promote staging prod --json"))["copied"] == {"blobs": 0, "bytes": 0}
     shop.shell("slipway promote staging prod --digest sha256:0", code=1)
+
+
+def test_old_images_go_but_what_serves_and_what_served_before_it_stay(shop: Clone) -> None:
+    ecr, repository = shop.aws("ecr"), outputs(shop, "staging")["foundation"]["registry"]["arn"].partition("/")[2]
+    there = {each["imageDigest"] for each in ecr.describe_images(repositoryName=repository)["imageDetails"]}
+    for number in (1, 2):  # one of them is the newest
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "number": number})
+        ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=f"unused-{number}")
+    told = json.loads(shop.shell("slipway image prune staging --keep 1 --dry-run --json"))
+    assert (told["repository"], told["dry_run"], len(told["old"])) == (repository, True, 1)
+    assert told["old"][0]["tags"][0].startswith("unused-")
+    shop.shell("slipway image prune staging --keep 1 --yes")
+    left = {each["imageDigest"] for each in ecr.describe_images(repositoryName=repository)["imageDetails"]}
+    assert left >= there
+    assert outputs(shop, "staging")["imageDigest"] in there
+    assert len(left) == len(there) + 1
 
 
 def test_a_change_by_hand_is_an_issue_until_it_is_gone(shop: Clone, runner: Runner) -> None:
