@@ -17,8 +17,8 @@ from infra.local import go_tool
 from infra.local.paths import ROOT, cache_dir, run_dir
 from infra.local.progress import console, step
 
-VERSION = "3.245.0"
-"""The version that uv.lock pins for the SDK; the newest that the Go module proxy serves."""
+VERSION = "3.274.1"
+"""The newest that the Go module proxy serves; uv.lock pins the newest SDK that PyPI has, which is not above it."""
 LANGUAGE_HOST = "pulumi-language-python"
 DOWNLOAD_SECONDS = 300
 
@@ -130,7 +130,7 @@ def _build(home: Path) -> None:
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         _pulumi(home),
         options=["-ldflags", f"-s -w -X {version}"],
-        instead="Install pulumi from https://www.pulumi.com/docs/install/ or Go 1.25 from https://go.dev/dl/",
+        instead="Install pulumi from https://www.pulumi.com/docs/install/ or Go 1.26 from https://go.dev/dl/",
     )
 
 
