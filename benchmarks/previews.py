@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from benchmarks.local_stack import ROOT, SLIPWAY
-from infra.local.session import open_session
+from infra.previews.engine import folder_of, open_engine
 from infra.previews.guard import BASE, EXPIRES, KIND, NAME, PREVIEW
 
 ONE, MANY = "pr-9001", "pr-91{:02}"
@@ -53,13 +53,11 @@ def main() -> None:
         print(f"{what:<12} {statistics.median(found):6.1f} s  {spread}", flush=True)
     if made:
         print(f"{made['resources']} resources, {made['usd_a_day']} USD a day", flush=True)
-    session = open_session()
+    engine = open_engine("local")
     for name in map(MANY.format, range(options.reap)):
-        tags = {KIND: PREVIEW, BASE: "local", NAME: name, EXPIRES: LONG_AGO}
-        for command in (("init", "--no-select"), *(("tag", "set", *tag) for tag in tags.items())):
-            where = (name,) if command[0] == "init" else ("--stack", name)
-            whole = [str(session.toolchain.pulumi), "stack", *command, *where]
-            subprocess.run(whole, cwd=ROOT, env=session.environ(), check=True, capture_output=True)
+        engine.ask("stack", "init", name, "--no-select", folder=folder_of(name))
+        for key, value in {KIND: PREVIEW, BASE: "local", NAME: name, EXPIRES: LONG_AGO}.items():
+            engine.ask("stack", "tag", "set", key, value, "--stack", name)
     if options.reap:
         done = asked("reap", "--base", "local")
         print(f"reap of {len(done['destroyed'])}: {done['whole']:.1f} s")
