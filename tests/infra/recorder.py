@@ -68,7 +68,7 @@ class Registered:
     """Those of the engine that are neither empty nor false: what replaces it, what deletes it, how long it may take."""
 
 
-OPTIONS = ("replaceOnChanges", "deleteBeforeReplace", "retainOnDelete", "deletedWith", "hideDiffs", "customTimeouts")
+OPTIONS = ("replaceOnChanges", "deleteBeforeReplace", "deleteBeforeReplaceDefined", "retainOnDelete", "customTimeouts")
 
 
 class Mocks(pulumi.runtime.Mocks):
