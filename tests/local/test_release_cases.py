@@ -5,10 +5,12 @@ Each prints its figures (pytest -rP).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 import pytest
 
+from infra import contract
 from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
 from tests.local.conftest import until
 from tests.local.load import Load
@@ -27,15 +30,26 @@ STREAMING, SHORTER = '"streaming": Rollout(100, 105, 120)', '"streaming": Rollou
 TICKS = 45
 """More than the 25 s until its task shuts down, fewer than the 30 s of grace that it then has beside them."""
 AWAY_SECONDS = 20
+BUSY_SECONDS = 0.0125
+"""Of the event loop, that a request takes for itself: a full process, with its 100, is silent for 1.25 s at a time."""
+SPIKE_CLIENTS, SPIKE_SECONDS = 400, 20
+"""Without the limit a probe would wait for all of them, 5 s and more: longer than a load balancer does."""
 ROUTES = f"""
 
 import asyncio
+import time
 from starlette.responses import StreamingResponse
 
 @app.get("/slow", include_in_schema=False)
 async def slow() -> str:
     await asyncio.sleep(3)
     return "slow"
+
+@app.get("/busy", include_in_schema=False)
+async def busy() -> str:
+    await asyncio.sleep(0)
+    time.sleep({BUSY_SECONDS})
+    return "busy"
 
 @app.get("/ticks", include_in_schema=False)
 async def ticks() -> StreamingResponse:
@@ -125,6 +139,59 @@ def ticks(clone: Clone, host: str) -> str:
     """A long answer, to its end."""
     with httpx.stream("GET", f"http://127.0.0.1:{clone.port}/ticks", headers={"host": host}, timeout=30) as answer:
         return "".join(answer.iter_text())
+
+
+def test_a_load_over_capacity_is_refused_in_part_and_no_task_is_taken_for_dead(clone: Clone) -> None:
+    """Clients that ask again as soon as they are answered, eight times as many as the tasks have room for."""
+    before = {task["id"] for task in clone.status()["tasks"]}
+    ecs, elb = clone.aws("ecs"), clone.aws("elbv2")
+    (group,) = [g for g in elb.describe_target_groups()["TargetGroups"] if "-web-" in g["TargetGroupName"]]
+    targets = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+    addresses = [target["Target"]["Id"] for target in targets]
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    (web,) = [arn for arn in ecs.list_services(cluster=cluster)["serviceArns"] if "-web-" in arn]
+    told = lambda: len(ecs.describe_services(cluster=cluster, services=[web])["services"][0]["events"])  # noqa: E731
+    events = told()
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(asyncio.run, storm(address)) for address in addresses]
+        found = sum((one.result() for one in asked), Counter[str]())
+    after = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+    assert {target["TargetHealth"]["State"] for target in after} == {"healthy"}
+    assert {task["id"] for task in clone.status()["tasks"]} == before
+    assert told() == events
+    assert found["answered"] > 0
+    assert found["refused"] > 0
+    assert found["refused, later"] == found["refused"]
+    assert found["probe failed"] == 0
+    assert clone.get("/readyz")[0] == 200
+    print(f"a load over capacity: {dict(found)}")  # noqa: T201
+
+
+async def storm(address: str) -> Counter[str]:
+    """What came of it; a probe is asked for as the load balancer does."""
+    found = Counter[str]()
+    until = time.monotonic() + SPIKE_SECONDS
+    limits = httpx.Limits(max_connections=SPIKE_CLIENTS)
+    async with httpx.AsyncClient(base_url=f"http://{address}:8000", limits=limits, timeout=60) as api:
+
+        async def ask() -> None:
+            while time.monotonic() < until:
+                answer = await api.get("/busy")
+                found["answered" if answer.status_code == 200 else "refused"] += 1
+                found["refused, later"] += "retry-after" in answer.headers
+
+        async def look() -> None:
+            while time.monotonic() < until:
+                await asyncio.sleep(2)
+                try:
+                    async with httpx.AsyncClient(timeout=contract.HEALTH_TIMEOUT_SECONDS) as prober:
+                        status = (await prober.get(f"http://{address}:8000/readyz")).status_code
+                except httpx.TimeoutException:
+                    status = 0
+                found["probe answered" if status == 200 else "probe failed"] += 1
+
+        await asyncio.gather(look(), *(ask() for _ in range(SPIKE_CLIENTS)))
+    return found
 
 
 def test_a_rollout_loses_no_job_and_each_has_its_effect_once(clone: Clone, api: httpx.Client) -> None:
