@@ -25,7 +25,7 @@ from infra.foundation import OUTPUT, Foundation
 from infra.ground import ground_of_previews
 from infra.monitoring import monitoring
 from infra.processes import Processes
-from infra.release.gate import room_for_addresses
+from infra.release.gate import range_stays, room_for_addresses
 from infra.release.image_tag import before_the_image_is_pushed
 from infra.release.revisions import check_heads
 from infra.settings import ROOT, Settings
@@ -38,10 +38,11 @@ def environment(name: str, settings: Settings, app: App) -> None:
 
     # What everything else stands on.
     key_arn = Encryption(name, EncryptionArgs.of(settings)).key_arn
+    held = {"address_hooks": room_for_addresses(name), "vpc_hooks": range_stays(name, settings.vpc_cidr)}
     network = (
         existing_network(settings.existing_vpc)
         if settings.existing_vpc
-        else Network(name, NetworkArgs.of(settings, key_arn=key_arn, address_hooks=room_for_addresses(name))).facts
+        else Network(name, NetworkArgs.of(settings, key_arn=key_arn, **held)).facts
     )
     registry = Registry(name, RegistryArgs.of(settings, key_arn=key_arn)).facts
     cluster = Cluster(name, ClusterArgs.of(settings, key_arn=key_arn)).facts

@@ -36,11 +36,18 @@ class NetworkArgs:
     """What the flow logs are encrypted with."""
     log_retention_days: int = 30
     address_hooks: pulumi.ResourceHookBinding | None = None
-    """What has to hold before an Elastic IP is made."""
+    """What has to hold before an Elastic IP is made ..."""
+    vpc_hooks: pulumi.ResourceHookBinding | None = None
+    """... and before the VPC is."""
 
     @classmethod
     def of(
-        cls, settings: Settings, *, key_arn: pulumi.Input[str], address_hooks: pulumi.ResourceHookBinding | None = None
+        cls,
+        settings: Settings,
+        *,
+        key_arn: pulumi.Input[str],
+        address_hooks: pulumi.ResourceHookBinding | None = None,
+        vpc_hooks: pulumi.ResourceHookBinding | None = None,
     ) -> NetworkArgs:
         """As a stack's settings have it."""
         return cls(
@@ -52,6 +59,7 @@ class NetworkArgs:
             key_arn=key_arn,
             log_retention_days=settings.log_retention_days,
             address_hooks=address_hooks,
+            vpc_hooks=vpc_hooks,
         )
 
 
@@ -75,7 +83,7 @@ class Network(pulumi.ComponentResource):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags={"Name": name},
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, hooks=args.vpc_hooks),
         )
         aws.ec2.DefaultSecurityGroup(f"{name}-default", vpc_id=vpc.id, ingress=[], egress=[], opts=child)
         gateway = aws.ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags={"Name": name}, opts=child)

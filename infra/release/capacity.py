@@ -164,6 +164,21 @@ def addresses_in_use(aws: Aws) -> int:
     return len(aws.client("ec2").describe_addresses()["Addresses"])
 
 
+def check_range(aws: Aws, stack: str, cidr: str) -> None:
+    """Whether a VPC of this range may be made for `stack` (`<project>-<stack>`, as its tags say).
+
+    Raises `SlipwayError` where the stack has one of another range: a network's range cannot change, and another one in
+    its place takes everything in it along, half of which AWS then refuses.
+    """
+    found = aws.client("ec2").describe_vpcs(Filters=[{"Name": "tag:stack", "Values": [stack]}])["Vpcs"]
+    others = sorted(f"{vpc['CidrBlock']} ({vpc['VpcId']})" for vpc in found if vpc["CidrBlock"] != cidr)
+    if others:
+        raise SlipwayError(
+            f"vpcCidr is {cidr}, and the stack's network has {', '.join(others)}: a network's range cannot change.",
+            "Set vpcCidr back. For another range deploy a stack of another name and move there, or destroy this one.",
+        )
+
+
 def _compare(name: str, quota: tuple[str, str], limit: float, used: float, needed: float) -> None:
     if used + needed > limit:
         raise SlipwayError(

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.resource_hooks import ResourceHookFunction
 
 from infra.errors import SlipwayError
-from infra.release.capacity import Release, Tasks, addresses_in_use, check_addresses, check_release
+from infra.release.capacity import Release, Tasks, addresses_in_use, check_addresses, check_range, check_release
 from infra.release.client import Aws, session
 from infra.release.migrate import TIMEOUT_SECONDS, Migration, Words, run
 from infra.release.speaker import Say, speaker
@@ -79,6 +79,19 @@ def room_for_addresses(name: str) -> pulumi.ResourceHookBinding:
             await asyncio.to_thread(_told, compare, aws, len(asked), speaker())
 
     return _before_changes(f"{name}-addresses", look, on_dry_run=True)
+
+
+def range_stays(name: str, cidr: str) -> pulumi.ResourceHookBinding:
+    """Hooks of a stack's VPC: another range than the present one's is refused, in a preview too."""
+    aws = _asking()
+
+    def compare(aws: Aws, wanted: str, _: Say) -> None:
+        check_range(aws, name, wanted)
+
+    async def look(_: pulumi.ResourceHookArgs) -> None:
+        await asyncio.to_thread(_told, compare, aws, cidr, speaker())
+
+    return _before_changes(f"{name}-range", look, on_dry_run=True)
 
 
 def migrated(name: str, step: Step, room: pulumi.ResourceHookBinding, opts: pulumi.ResourceOptions) -> pulumi.Resource:

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import SlipwayError
-from infra.release.capacity import Tasks, check_addresses, check_room
+from infra.release.capacity import Tasks, check_addresses, check_range, check_room
 
 
 class Account:
@@ -67,3 +67,21 @@ def test_too_few_elastic_addresses_are_refused() -> None:
 def test_a_limit_that_cannot_be_read_is_said_and_stops_nothing() -> None:
     (told,) = room(Account(None), Tasks(1024, 2))
     assert "not checked" in told
+
+
+class Networks:
+    """An account with one network, of the stack `shop-prod`."""
+
+    def client(self, service: str) -> Any:
+        return self
+
+    def describe_vpcs(self, Filters: list[dict[str, Any]]) -> Any:
+        ours = Filters == [{"Name": "tag:stack", "Values": ["shop-prod"]}]
+        return {"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.20.0.0/16"}] if ours else []}
+
+
+def test_a_network_of_another_range_than_the_stacks_own_is_refused() -> None:
+    check_range(Networks(), "shop-prod", "10.20.0.0/16")  # type: ignore[arg-type]
+    check_range(Networks(), "shop-dev", "10.30.0.0/16")  # type: ignore[arg-type]
+    with pytest.raises(SlipwayError, match=r"vpcCidr is 10\.30\.0\.0/16.*10\.20\.0\.0/16 \(vpc-1\)"):
+        check_range(Networks(), "shop-prod", "10.30.0.0/16")  # type: ignore[arg-type]

@@ -409,6 +409,20 @@ def test_a_wrong_setting_is_named_with_what_is_allowed_before_anything_changes(c
     assert "Traceback" not in told
 
 
+def test_another_range_of_the_network_is_refused_before_anything_is_touched(clone: Clone) -> None:
+    stack = clone.root / "stacks" / "Pulumi.local.yaml"
+    good, before = stack.read_text(), clone.status()["tasks"]
+    stack.write_text(good + "  vpcCidr: 10.99.0.0/16\n")
+    try:
+        told = clone.pulumi("preview", code=1)
+    finally:
+        stack.write_text(good)
+    assert "vpcCidr is 10.99.0.0/16" in told
+    assert "10.20.0.0/16 (vpc-" in told
+    clone.pulumi("preview", "--expect-no-changes")
+    assert clone.status()["tasks"] == before
+
+
 def test_a_second_clone_is_told_what_is_in_its_way(clone: Clone, tmp_path: Path) -> None:
     second = Clone(clone.root, clone.port)
     second.env |= {"SLIPWAY_RUN_DIR": str(tmp_path / "run")}
