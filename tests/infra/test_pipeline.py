@@ -17,6 +17,7 @@ from infra.components.pipeline_role import UNBOUNDED, PipelineRole, PipelineRole
 from infra.components.registry import Registry, RegistryArgs
 from infra.components.scheduled import Scheduled, ScheduledArgs
 from infra.components.worker import Worker, WorkerArgs
+from infra.settings import ROOT
 from tests.infra.facts import CLUSTER, FOUNDATION, PLACE, task, task_facts
 from tests.infra.recorder import Registered, of, record
 
@@ -245,3 +246,8 @@ def test_the_registry_expires_nothing_that_was_deployed() -> None:
     (repository,) = of(made(), "aws:ecr/repository:Repository")
     assert repository.inputs["imageTagMutability"] == "IMMUTABLE"  # ECR.2
     assert repository.inputs["encryptionConfigurations"] == [{"encryptionType": "KMS", "kmsKey": "arn:key"}]  # ECR.5
+
+
+def test_every_output_that_the_docs_name_is_one() -> None:
+    named = set(re.findall(r"\(((?:pipeline|promote|preview|drift)\w*)", (ROOT / "docs" / "pipeline.md").read_text()))
+    assert named == set(re.findall(r'"(\w+Role)"', (ROOT / "infra" / "deployers.py").read_text()))

@@ -10,7 +10,7 @@ import pytest
 from infra.errors import SlipwayError
 from infra.graph.diagram import picture
 from infra.graph.drawing import draw
-from infra.graph.plan import as_json, plan, resources, states, summary
+from infra.graph.plan import _readable, as_json, plan, resources, states, summary
 from infra.local.paths import ROOT
 from tests.local.clone import Clone, copy_to
 
@@ -50,3 +50,9 @@ def test_two_heads_of_migrations_are_refused_with_both_names_before_anything_is_
     told = Clone(tmp_path, 4566).slipway("plan", "dev", "--offline", code=1)
     assert "2 heads, 0002 (0002.py) and 0003 (0003.py)" in told
     assert "Traceback" not in told
+
+
+def test_a_value_that_only_the_stacks_own_key_opens_is_a_value_to_the_plan() -> None:
+    given = {"shop:secrets": {"SENTRY_DSN": {"secure": "v1:abc"}}, "shop:wafCountOnly": ["rate"], "shop:zones": 2}
+    told = {"shop:secrets": {"SENTRY_DSN": "planned"}, "shop:wafCountOnly": ["rate"], "shop:zones": 2}
+    assert _readable(given) == told
