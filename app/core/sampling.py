@@ -20,7 +20,7 @@ REFUSED_ACCESS = (401, 403)
 
 def must_be_told(status: int, seconds: float, *, refused: bool) -> bool:
     """Whether an answer has its line in any case. `refused`: there was no room for it, and there are many alike."""
-    return (status >= 500 and not refused) or status in REFUSED_ACCESS or seconds >= SLOW_SECONDS
+    return status in REFUSED_ACCESS or (not refused and (status >= 500 or seconds >= SLOW_SECONDS))
 
 
 def chosen(context: dict[str, Any], rate: float) -> bool:

@@ -164,7 +164,13 @@ class Database(pulumi.ComponentResource):
             final_snapshot_identifier=pulumi.Output.format("{0}-final", identifier) if args.final_snapshot else None,
             delete_automated_backups=not args.final_snapshot,
             opts=pulumi.ResourceOptions(
-                parent=self, protect=args.protect, depends_on=logs, replace_on_changes=["snapshotIdentifier"]
+                parent=self,
+                protect=args.protect,
+                depends_on=logs,
+                replace_on_changes=["snapshotIdentifier"],
+                # The provider would else delete an instance of a given name first, with its data. So what makes
+                # another instance of the same name is refused by RDS, for the name is taken, and nothing is lost.
+                delete_before_replace=False,
             ),
         )
         self.facts = StoreFacts("database", group.id, contract.DATABASE_PORT, instance.address, instance.port)

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pulumi
+from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import run_pulumi_func
 
@@ -63,6 +64,11 @@ class Registered:
     ignore_changes: tuple[str, ...]
     depends_on: tuple[str, ...]
     """What has to be there before, each as `type name`."""
+    options: dict[str, Any]
+    """Those of the engine that are neither empty nor false: what replaces it, what deletes it, how long it may take."""
+
+
+OPTIONS = ("replaceOnChanges", "deleteBeforeReplace", "deleteBeforeReplaceDefined", "retainOnDelete", "customTimeouts")
 
 
 class Mocks(pulumi.runtime.Mocks):
@@ -105,9 +111,16 @@ class Monitor(mocks.MockMonitor):
                 secret_outputs=tuple(request.additionalSecretOutputs),
                 ignore_changes=tuple(request.ignoreChanges),
                 depends_on=tuple(_kind_and_name(urn) for urn in request.dependencies),
+                options={option: value for option in OPTIONS if (value := _plain(getattr(request, option)))},
             )
         )
         return super().RegisterResource(request)
+
+
+def _plain(option: Any) -> Any:
+    if isinstance(option, (bool, str)):
+        return option
+    return MessageToDict(option) if hasattr(option, "DESCRIPTOR") else list(option)
 
 
 def _kind_and_name(urn: str) -> str:

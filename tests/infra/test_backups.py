@@ -65,6 +65,13 @@ def test_what_makes_another_instance_gives_it_another_name() -> None:
     assert len(two["finalSnapshotIdentifier"]) <= 63
 
 
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_database_is_deleted_to_make_room_for_another_of_its_name(stack: str) -> None:
+    """The provider does so, where a name is given and the program does not say that it must not."""
+    told = database(program(stack)).options
+    assert (told["deleteBeforeReplaceDefined"], told.get("deleteBeforeReplace", False)) == (True, False)
+
+
 def test_a_database_begins_as_the_snapshot_that_the_setting_names() -> None:
     assert "snapshotIdentifier" not in database(program("staging")).inputs
     assert database(changed(database_restore_from="rds:a-snapshot")).inputs["snapshotIdentifier"] == "rds:a-snapshot"

@@ -1,0 +1,78 @@
+"""Seconds and failed requests of a rotation of all secrets, and of a restore from a snapshot, on this machine.
+
+    .venv/bin/python -m benchmarks.day_two
+
+Works in a copy of the repository with its own port and state, which is taken down at the end. While each step runs, a
+list of users is asked for 20 times a second through the load balancer: it is read from the database. It goes by
+docs/operating.md, and ends with 1 where a step does not come to what stands there.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.local.clone import Clone, cloned
+from tests.local.load import Load
+
+RATE, PATH = 20, "/api/v1/users/"
+USERS = [
+    {"email": f"{name}@example.com", "display_name": name, "password": "correct horse battery"}
+    for name in ("Before", "After")
+]
+
+
+def timed(clone: Clone, what: str, *settings: str) -> Load:
+    """Set these, run `slipway up`, print what it took; the load that ran meanwhile."""
+    clone.pulumi("config", "set", *settings)
+    with Load(clone.port, urlsplit(clone.status()["url"]).netloc, RATE, PATH) as load:
+        time.sleep(2)
+        began = time.monotonic()
+        clone.slipway("up")
+        took = time.monotonic() - began
+        time.sleep(5)
+    print(f"{what:<44} {took:5.1f} s  {load.summary()}", flush=True)
+    return load
+
+
+def registered(clone: Clone, user: dict[str, str]) -> bool:
+    """Whether she is there."""
+    return user["email"] in clone.get(PATH)[1]
+
+
+def snapshot(clone: Clone, name: str) -> float:
+    """Take one of the database; its seconds."""
+    rds = clone.aws("rds")
+    (database,) = rds.describe_db_instances()["DBInstances"]
+    began = time.monotonic()
+    rds.create_db_snapshot(DBInstanceIdentifier=database["DBInstanceIdentifier"], DBSnapshotIdentifier=name)
+    return time.monotonic() - began
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, cloned(Path(folder) / "slipway") as clone:
+        stack = clone.root / "stacks" / "Pulumi.local.yaml"
+        stack.write_text(stack.read_text() + "  environment: {RATE_LIMIT_PER_MINUTE: 1000000}\n")
+        clone.slipway("up")
+        before, after = USERS
+        assert clone.request("POST", PATH, json.dumps(before))[0] == 201
+        rotation = [
+            timed(clone, "new secrets beside those of before", "secretsGeneration", "2"),
+            timed(clone, "those of before retired", "secretsRetired", "1"),
+        ]
+        assert not any(load.failed() for load in rotation), "a rotation lost requests"
+        print(f"{'a snapshot':<44} {snapshot(clone, 'before-the-mistake'):5.1f} s", flush=True)
+        assert clone.request("POST", PATH, json.dumps(after))[0] == 201
+        restored = timed(clone, "the database as that snapshot", "databaseRestoreFrom", "before-the-mistake")
+        assert (registered(clone, before), registered(clone, after)) == (True, False)
+        bad = restored.failed()
+        if bad:
+            lost = max(each.due for each in bad) - min(each.due for each in bad)
+            print(f"from the first that failed to the last: {lost:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
