@@ -9,7 +9,7 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import ecr, host, layers, logs, quotas, rds, scheduler, snapshots, stores, tagging
+from infra.local.emulator import alarms, ecr, host, layers, logs, quotas, rds, scheduler, snapshots, stores, tagging
 from infra.local.emulator.alb import routing
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
@@ -32,6 +32,7 @@ def install() -> None:
     quotas.install()
     tagging.install()
     logs.install()
+    alarms.install()
 
 
 def _labelled(original: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:
