@@ -106,7 +106,7 @@ def _refuse_what_it_does_not_know(ground: Ground, wanted: Wanted, seen: Seen) ->
         raise SlipwayError(
             f"AWS has of {wanted.stack} what its stack does not know of: {', '.join(lost)}. "
             "Its state was lost, or an update was killed or is under way elsewhere.",
-            f"Wait for that update; else slipway preview destroy {wanted.name} --base {ground.base} --fix, then create it.",
+            f"slipway preview destroy {wanted.name} --base {ground.base} --fix, then create it; or wait for that one.",
         )
 
 

@@ -71,10 +71,14 @@ class Previews:
         process.communicate()
         assert told, f"{arguments} never said {moment}"
 
+    def containers(self, made: Any, *more: str) -> list[str]:
+        """Those of its service, of this local AWS and no other."""
+        mine = ["--filter", f"name=ecs-slipway-{made['stack']}-web-"]
+        return docker_lines("ps", "--quiet", *mine, "--filter", f"label=slipway.emulator={self.clone.port}", *more)
+
     def container(self, made: Any, of: str) -> str:
         """The id of a container of its task."""
-        label = f"name=ecs-slipway-{made['stack']}-web-"
-        found = docker_lines("ps", "--quiet", "--filter", label, "--filter", f"label=slipway.container={of}")
+        found = self.containers(made, "--filter", f"label=slipway.container={of}")
         assert len(found) == 1, found
         return found[0]
 
@@ -179,13 +183,13 @@ def test_cached_answers_of_one_preview_are_in_no_other(previews: Previews, three
         assert answers[0] == answers[1]
         assert {each["display_name"] for each in json.loads(answers[0][1])} == {renamed}
         assert len(json.loads(answers[0][1])) == int(told.stdout.split()[-1])
-        keys = previews.redis(made, mine["REDIS_PASSWORD"], "keys", "*users*limit=50*").split()
-        assert len(keys) == 1
-        kept.append(keys[0])
+        (key,) = previews.redis(made, mine["REDIS_PASSWORD"], "keys", "*:cache:public:users").split()
+        kept.append((key, previews.redis(made, mine["REDIS_PASSWORD"], "hkeys", key).strip()))
     assert len(set(kept)) == 1
+    assert ask in kept[0][1]
     others = previews.redis(one, previews.variables(one)["REDIS_PASSWORD"], "flushall")
     assert others.strip() == "OK"
-    assert previews.redis(two, previews.variables(two)["REDIS_PASSWORD"], "exists", kept[0]).split()[-1] == "1"
+    assert previews.redis(two, previews.variables(two)["REDIS_PASSWORD"], "exists", kept[0][0]).strip() == "1"
 
 
 def test_each_preview_begins_with_a_copy_of_the_seed_that_is_its_own(previews: Previews, three: list[Any]) -> None:
@@ -245,8 +249,7 @@ def test_five_updates_serve_and_keep_the_data_while_the_environment_deploys(
     assert previews.users(made) == sorted([*SEEDED, "barbara@example.com"])
     assert previews.variables(made)["DATABASE_NAME"] == database
     # One task is there, stopped ones included, and not the first one's container.
-    label = f"label=name=ecs-slipway-{made['stack']}-"
-    left = docker_lines("ps", "--all", "--quiet", "--filter", label)
+    left = previews.containers(made, "--all")
     assert sorted(left) == sorted(previews.container(made, each) for each in ("web", "cache"))
     assert before not in left
 
