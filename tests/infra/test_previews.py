@@ -79,7 +79,7 @@ def preview(secrets: str = "{}", **changes: Any) -> list[Registered]:
 def test_a_preview_is_at_most_twelve_resources_and_none_of_them_is_slow() -> None:
     made = [each for each in preview() if each.type.startswith(("aws:", "docker-build:"))]
     assert {each.type for each in made} <= MADE
-    assert len(made) <= 12
+    assert len(made) == 8  # README; 12 is the limit. Where the image is built here it is one more.
 
 
 def test_everything_of_a_preview_says_whose_it_is() -> None:
