@@ -119,7 +119,7 @@ def reap(
     base: Base = "",
     open_prs: Annotated[
         str | None,
-        typer.Option(help="Pull requests that are open: 1,2,3, or none; `gh` asks the GitHub CLI. Else nobody knows."),
+        typer.Option(help="Pull requests that are open: 1,2,3, or none; `gh` or `glab` asks. Else nobody knows."),
     ] = None,
     at: Annotated[str, typer.Option(help="Decide as if it were this moment, ISO 8601; else now.")] = "",
     dry_run: DryRun = False,
