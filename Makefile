@@ -43,8 +43,8 @@ schema: .venv/ready ## Write what editors know of stacks/app.yaml
 	@.venv/bin/python -c 'import json; from infra.app import App; print(json.dumps(App.json_schema(), indent=2))' \
 		> stacks/app.schema.json
 
-dashboards: .venv/ready ## Write docker/grafana/dashboards from dashboards.py beside it
-	@.venv/bin/python docker/grafana/dashboards.py
+dashboards: .venv/ready ## Write docker/grafana/dashboards from boards beside it
+	@.venv/bin/python docker/grafana/boards
 
 format: .venv/ready ## Format the code and sort its imports
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

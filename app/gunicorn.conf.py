@@ -34,6 +34,11 @@ control_socket_disable = True
 
 share_metrics()  # before anything imports prometheus_client
 
+# Imported once, here: workers are forked from this process, begin without it and share its memory. `app.main` itself is
+# left to them, for it makes the app and starts what does not outlive a fork (traces, Sentry).
+from app import resources  # noqa: E402, F401
+from app.api import health, v1  # noqa: E402, F401
+
 
 def when_ready(server: Any) -> None:
     """Serve the sum of all workers' metrics, on a port that the load balancer does not know."""

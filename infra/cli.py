@@ -17,6 +17,7 @@ from rich.table import Table
 from infra.asking import Json, Yes
 from infra.errors import SlipwayError
 from infra.pipeline import commands as pipeline
+from infra.pipeline.dashboards import dashboards
 from infra.pipeline.opened import opened
 from infra.previews import commands as previews
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 @app.command()
@@ -82,31 +83,6 @@ def status(as_json: Json = False) -> None:
             for urn in found.not_emulated:
                 out.print(f"  {urn}")
     raise typer.Exit(EXIT_CODES[found.health])
-
-
-@app.command()
-def dashboards(
-    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How far back.")] = 60,
-    file: Annotated[Path | None, typer.Option("--out", help="The page; else .slipway/dashboards.html.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Draw the dashboards of the stack `local` with what its Prometheus has, as one page for a browser."""
-    from infra.local.dashboards import draw, prometheus_url
-    from infra.local.paths import project, run_dir
-    from infra.local.session import STACK, open_session
-
-    prometheus = prometheus_url(open_session())
-    page = draw(prometheus, f"{project()}-{STACK}", minutes)
-    target = file or run_dir() / "dashboards.html"
-    target.write_text(page.html, encoding="utf-8")
-    told = {"page": str(target), "prometheus": prometheus, "queries": page.queries}
-    if as_json:
-        sys.stdout.write(json.dumps({**told, "empty": page.empty, "failed": page.failed}, indent=2) + "\n")
-        return
-    out.print(f"{target}: {page.queries} queries to {prometheus}", markup=False)
-    for label, titles in (("no data", page.empty), ("failed", page.failed)):
-        for title in titles:
-            out.print(f"  {label}: {title}", markup=False)
 
 
 @app.command()
@@ -266,6 +242,7 @@ def destroy(stack: StackName, yes: Yes = False) -> None:
     destroy_environment(stack, yes)
 
 
+app.command()(dashboards)
 app.command()(pipeline.promote)
 app.command()(pipeline.drift)
 app.command()(pipeline.bootstrap)
@@ -307,7 +284,7 @@ def env() -> None:
 
 def main() -> None:
     """Run the command; what a user can mend is told without a stack trace."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     # The official engine starts the program by uv: the one beside this command, where there is no other.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     try:

@@ -9,7 +9,7 @@ from infra.app import App
 from infra.components.discovery import Discovery, DiscoveryArgs
 from infra.components.grafana import PATH, Grafana, GrafanaArgs
 from infra.components.image import Image, ImageArgs
-from infra.components.prometheus import Prometheus, PrometheusArgs
+from infra.components.prometheus import PORT, Prometheus, PrometheusArgs
 from infra.exporters import exporters
 from infra.foundation import Foundation
 from infra.processes import Processes
@@ -67,14 +67,18 @@ def monitoring(
         name=prometheus.service.name,
         task_definition_arn=prometheus.task.arn,
     )
+    addresses: dict[str, pulumi.Input[str]] = {}
+    if prometheus.workspace_url:
+        addresses["workspace"] = prometheus.workspace_url
     if found:
+        password = stores.secrets.generated("grafana").reference()
         grafana = Grafana(
             f"{name}-grafana",
             GrafanaArgs(
                 foundation=foundation,
                 image=built["grafana"],
                 domain=settings.domain,
-                password=stores.secrets.generated("grafana").reference(),
+                password=password,
                 prometheus_host=found.host,
                 prometheus_security_group_id=prometheus.security_group_id,
                 topic_arn=topic_arn,
@@ -82,13 +86,18 @@ def monitoring(
                 log_retention_days=settings.log_retention_days,
             ),
         )
-        pulumi.export("grafana", f"https://{settings.domain}{PATH}/")
+        addresses |= {
+            "grafana": f"https://{settings.domain}{PATH}/",
+            "password": password.arn,  # where it is, not what
+            "prometheus": f"http://{found.host}:{PORT}",
+        }
         verified_on_every_up(
             grafana.web.service,
             cluster_arn=foundation.cluster.arn,
             name=grafana.web.service_name,
             task_definition_arn=grafana.web.task.arn,
         )
+    pulumi.export("monitoring", addresses)
     return prometheus
 
 

@@ -22,12 +22,12 @@ class FakeGh:
         command.chmod(0o755)
 
     def written(self, what: str) -> list[Any]:
-        """`comments` or `issues`."""
+        """`comments`, `issues` or `pulls`."""
         found: list[Any] = json.loads(self.store.read_text())[what] if self.store.exists() else []
         return found
 
     def is_there(self, what: str, **entry: Any) -> None:
         """Somebody has written this before."""
         store = json.loads(self.store.read_text()) if self.store.exists() else {"comments": [], "issues": []}
-        store[what].append(entry)
+        store.setdefault(what, []).append(entry)
         self.store.write_text(json.dumps(store))

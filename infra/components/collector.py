@@ -15,7 +15,7 @@ SHARE = "0.05"
 
 STATEMENTS: tuple[Statement, ...] = (
     # AWS knows no narrower resource for X-Ray's segments.
-    {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"},
+    {"Effect": "Allow", "Action": "xray:PutTraceSegments", "Resource": "*"},
 )
 """What its task may do: it has the role of the process beside it."""
 

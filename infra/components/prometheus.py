@@ -68,12 +68,15 @@ class Prometheus(pulumi.ComponentResource):
     task: TaskFacts
     service: aws.ecs.Service
     security_group_id: pulumi.Output[str]
+    workspace_url: pulumi.Output[str] | None
+    """Where its workspace of Amazon Managed Prometheus is asked; None without one."""
 
     def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:monitoring:Prometheus", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         foundation = args.foundation
         workspace = self._workspace(name, args) if args.managed else None
+        self.workspace_url = workspace.prometheus_endpoint if workspace else None
         self.task = Task(name, self._task(args, workspace), opts=child).facts
         stores = foundation.stores(*args.exporters)
         group, rules = reaching_group(name, "Prometheus", vpc_id=foundation.network.vpc_id, stores=stores, parent=self)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from infra.errors import SlipwayError
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 HEARTBEAT_SECONDS, LATER_SECONDS = 10, 30
 """How often a step says that it is alive: in its first minute, and from then on."""
 timings: list[tuple[str, float]] = []

@@ -16,9 +16,9 @@ from infra.asking import DryRun, Json, Yes, confirm
 from infra.errors import SlipwayError
 from infra.pipeline.opened import local, opened
 
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
 image = typer.Typer(help="What the stacks' images are built from, and which stay.", no_args_is_help=True)
-steps = Console(stderr=True, highlight=False, soft_wrap=True)
+steps = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def promote(

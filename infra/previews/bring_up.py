@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from infra import naming
 from infra.borrowed import DATABASE_URL
 from infra.errors import SlipwayError
 from infra.local import engine as local_engine
 from infra.local.paths import project
+from infra.previews import leftovers
 from infra.previews.bill import usd_a_day
 from infra.previews.engine import Engine, alone, config_of, folder_of, set_secret, write_stack_file
 from infra.previews.ground import Ground
@@ -44,6 +46,8 @@ def bring_up(engine: Engine, ground: Ground, wanted: Wanted, now: datetime, say:
     """
     began, stack = time.monotonic(), wanted.stack
     with alone(stack):
+        if engine.session:
+            local_engine.recover(engine.session, stack, folder_of(stack))
         before = _own(engine, ground, wanted, say)
         database = _external_database(before)
         expires = end(wanted.expires, now)
@@ -62,8 +66,6 @@ def bring_up(engine: Engine, ground: Ground, wanted: Wanted, now: datetime, say:
         write_stack_file(engine, stack, config_of(ground.base, own))
         if database:
             set_secret(engine, stack, f'{SECRETS_KEY}["{DATABASE_URL}"]', database)
-        if engine.session:
-            local_engine.recover(engine.session, stack, folder_of(stack))
         engine.run("up", "--yes", "--skip-preview", "--stack", stack, folder=folder_of(stack))
         seen = look(engine, stack)
     return described(seen) | {"seconds": round(time.monotonic() - began, 1)}
@@ -82,15 +84,30 @@ def _own(engine: Engine, ground: Ground, wanted: Wanted, say: Say) -> Seen:
             )
         if seen.tags.get(NAME, wanted.name) != wanted.name:
             raise SlipwayError(f"{wanted.stack} is the preview of {seen.tags[NAME]}.", "Take another name.")
+        _refuse_what_it_does_not_know(ground, wanted, seen)
         return seen
     if len(others) >= ground.limit:
         raise SlipwayError(
             f"{ground.base} bears {len(others)} previews, and may bear {ground.limit}: {', '.join(sorted(others))}.",
             f"slipway preview destroy one of them, or raise previewLimit of {ground.base}.",
         )
+    _refuse_what_it_does_not_know(ground, wanted, Seen(wanted.stack))
     say(f"Making the preview {wanted.stack} on {ground.base}.")
     engine.ask("stack", "init", wanted.stack, "--no-select", folder=folder_of(wanted.stack))
     return Seen(wanted.stack)
+
+
+def _refuse_what_it_does_not_know(ground: Ground, wanted: Wanted, seen: Seen) -> None:
+    """A rule that is there already has the place that the new one would get, and a service goes on costing."""
+    known = {id for resource in seen.resources for id in resource.get("ids", ())}
+    found = leftovers.of_stack(ground.aws.of(ground.cluster), naming.stack_name(project(), wanted.stack))
+    lost = [each.arn for each in found if each.made_by_the_engine and each.arn.removesuffix(":*") not in known]
+    if lost:
+        raise SlipwayError(
+            f"AWS has of {wanted.stack} what its stack does not know of: {', '.join(lost)}. "
+            "Its state was lost, or an update was killed or is under way elsewhere.",
+            f"slipway preview destroy {wanted.name} --base {ground.base} --fix, then create it; or wait for that one.",
+        )
 
 
 def _external_database(before: Seen) -> str:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # the command line starts faster without them
 app = typer.Typer(
     help="Running copies of the app for pull requests, on an environment that is there.", no_args_is_help=True
 )
-out = Console(highlight=False, soft_wrap=True)
-steps = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+steps = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 Name = Annotated[str, typer.Argument(help="What the branch or pull request is called: pr-42, feature/login.")]
 Base = Annotated[str, typer.Option(help="The environment it stands on; else that of its stack.")]
@@ -119,7 +119,7 @@ def reap(
     base: Base = "",
     open_prs: Annotated[
         str | None,
-        typer.Option(help="Pull requests that are open: 1,2,3, or none; `gh` asks the GitHub CLI. Else nobody knows."),
+        typer.Option(help="Pull requests that are open: 1,2,3, or none; `gh` or `glab` asks. Else nobody knows."),
     ] = None,
     at: Annotated[str, typer.Option(help="Decide as if it were this moment, ISO 8601; else now.")] = "",
     dry_run: DryRun = False,

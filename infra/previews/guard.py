@@ -40,7 +40,7 @@ class Seen:
     stack: str
     tags: Mapping[str, str] = field(default_factory=dict)
     resources: list[Mapping[str, Any]] = field(default_factory=list)
-    """Of its state: each with `type` and `inputs`."""
+    """Of its state: each with `type`, `inputs`, `urn`, and the `ids` that AWS has for it."""
     config: Mapping[str, Any] | None = None
     """Of its last update, without the project's prefix; None: it never had one that ended."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +68,15 @@ def _seen(stack: str, tags: Mapping[str, str], deployment: Mapping[str, Any], hi
     return Seen(
         stack,
         dict(tags),
-        [{"type": r["type"], "inputs": r.get("inputs") or {}, "urn": r["urn"]} for r in resources],
+        [
+            {
+                "type": r["type"],
+                "inputs": r.get("inputs") or {},
+                "urn": r["urn"],
+                "ids": [r.get("id"), (r.get("outputs") or {}).get("arn")],
+            }
+            for r in resources
+        ],
         None
         if config is None
         else {key.removeprefix(prefix): entry.get("value") for key, entry in config.items() if key.startswith(prefix)},

@@ -36,6 +36,11 @@ class Leftover:
     known: bool
     """Whether `remove` knows how to take it away."""
 
+    @property
+    def made_by_the_engine(self) -> bool:
+        """Whether a state has it: tasks are ECS's, and former revisions of a task are nobody's any more."""
+        return not any(mark in self.arn for mark in (":task/", ":task-definition/"))
+
     def json(self) -> dict[str, Any]:
         """For a program."""
         return asdict(self)

@@ -31,14 +31,7 @@ def open_stack(name: str, profile: str = "") -> Stack:
     `profile`: of AWS's shared files, instead of the stack's own or the environment's.
     Raises `SlipwayError` where there is no such stack, or nothing was deployed in it.
     """
-    try:
-        outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
-    except SlipwayError as error:
-        if "no stack named" not in error.message:
-            raise
-        raise SlipwayError(f"There is no stack {name}.", "pulumi stack ls") from None
-    if "services" not in outputs:
-        raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
+    outputs = outputs_of(name)
     guest = outputs.get("preview")
     cluster = guest["cluster"] if guest else outputs["foundation"]["cluster"]["arn"]
     # A preview's own file lies where its commands keep it; its account and region are its environment's.
@@ -48,6 +41,19 @@ def open_stack(name: str, profile: str = "") -> Stack:
     if profile:
         given["profile"] = profile
     return Stack(name, configured(given).of(cluster), cluster, outputs["services"], outputs)
+
+
+def outputs_of(name: str) -> dict[str, Any]:
+    """A stack's outputs. Raises `SlipwayError` where there is no such stack, or nothing was deployed in it."""
+    try:
+        outputs: dict[str, Any] = json.loads(pulumi("stack", "output", "--json", "--stack", name))
+    except SlipwayError as error:
+        if "no stack named" not in error.message:
+            raise
+        raise SlipwayError(f"There is no stack {name}.", "pulumi stack ls") from None
+    if "services" not in outputs:
+        raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
+    return outputs
 
 
 def pulumi(*arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from infra.errors import SlipwayError
 from infra.pipeline import github
 from infra.pipeline.drift import Difference, report
+from infra.previews.open_prs import open_pull_requests
 from tests.fake_gh import FakeGh
 
 PERSON = {"type": "User", "login": "somebody"}
@@ -51,6 +53,42 @@ def test_an_issue_is_opened_renewed_and_closed_by_its_title(gh: FakeGh) -> None:
     ]
     github.keep_issue("Drift: prod", "again")
     assert [each["state"] for each in gh.written("issues")] == ["closed", "open", "open"]
+
+
+def test_gh_tells_which_pull_requests_are_open(gh: FakeGh) -> None:
+    assert open_pull_requests("gh") == set()
+    gh.is_there("pulls", number=7, head="feature")
+    gh.is_there("pulls", number=12, head="stacked-on-it")
+    assert open_pull_requests("gh") == {7, 12}
+
+
+@pytest.mark.parametrize(
+    ("prints", "told"),
+    [
+        ('[{"iid": 7, "id": 900}, {"iid": 12, "id": 901}]', None),
+        ("[]", None),
+        ("", "did not answer with a list"),
+        ('{"message": "401 Unauthorized"}', "did not answer with a list"),
+        (json.dumps([{"iid": number} for number in range(100)]), "100 or more are open"),
+        ("exit", "auth login"),
+    ],
+)
+def test_glab_tells_which_merge_requests_are_open_and_what_is_no_list_is_not_none_of_them(
+    gh: FakeGh, prints: str, told: str | None
+) -> None:
+    """A shell script stands for GitLab's command."""
+    command = gh.folder / "glab"
+    (gh.folder / "answer").write_text(prints)
+    fails = 'echo "no token" >&2; exit 1' if prints == "exit" else f'exec cat "{gh.folder}/answer"'
+    asked = '[ "$*" = "mr list --per-page 100 --output json" ] || exit 2'
+    command.write_text(f"#!/bin/sh\n{asked}\n{fails}\n")
+    command.chmod(0o755)
+    if told is None:
+        assert open_pull_requests("glab") == {each["iid"] for each in json.loads(prints)}
+        return
+    with pytest.raises(SlipwayError) as error:
+        open_pull_requests("glab")
+    assert told in f"{error.value.message} {error.value.fix}"
 
 
 def test_without_gh_it_is_said_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,12 @@ def test_its_dashboards_are_a_folder_of_its_image_that_the_dockerfile_fills() ->
         assert copied in dockerfile
 
 
+def test_what_the_kits_own_images_are_made_from_stands_in_their_dockerfiles_too() -> None:
+    bases = contract.MONITORING_IMAGES | {"grafana": contract.GRAFANA_IMAGE, "collector": contract.COLLECTOR_IMAGE}
+    for folder, image in bases.items():
+        assert f"ARG BASE_IMAGE={image}\n" in (ROOT / "docker" / folder / "Dockerfile").read_text()
+
+
 def test_every_data_source_that_a_dashboard_names_is_provisioned() -> None:
     kinds = {source["type"] for source in files("datasources")["datasources"]}
     boards = [json.loads(path.read_text()) for path in (FOLDER / "dashboards").glob("*.json")]

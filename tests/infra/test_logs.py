@@ -176,9 +176,13 @@ def event(text: str) -> Event:
 def in_a_terminal(columns: int, *events: Event) -> str:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with os.fdopen(slave, "w") as out, os.fdopen(master, "rb") as screen:
+    with os.fdopen(slave, "w") as out:
         Printer(out, ["web", "worker"]).show(events)
-        return screen.read1(65536).decode()
+    shown = b""
+    with os.fdopen(master, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # a closed terminal's end
+        while part := screen.read(65536):  # what was written may come in parts
+            shown += part
+    return shown.decode()
 
 
 def test_a_terminal_has_one_line_an_event_in_its_width_and_colours_by_process(monkeypatch: pytest.MonkeyPatch) -> None:

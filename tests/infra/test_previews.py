@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import runpy
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.errors import SlipwayError
 from infra.foundation import Foundation
-from infra.previews import bearing, ground, guard, leftovers, reaper
+from infra.previews import bearing, bring_up, ground, guard, leftovers, reaper
 from infra.previews.bill import usd_a_day
 from infra.previews.engine import config_of
 from infra.previews.guard import BASE, EXPIRES, KIND, MADE, NAME, Seen, refusal
@@ -79,7 +79,7 @@ def preview(secrets: str = "{}", **changes: Any) -> list[Registered]:
 def test_a_preview_is_at_most_twelve_resources_and_none_of_them_is_slow() -> None:
     made = [each for each in preview() if each.type.startswith(("aws:", "docker-build:"))]
     assert {each.type for each in made} <= MADE
-    assert len(made) <= 12
+    assert len(made) == 8  # README; 12 is the limit. Where the image is built here it is one more.
 
 
 def test_everything_of_a_preview_says_whose_it_is() -> None:
@@ -277,6 +277,43 @@ def test_what_is_gone_already_is_no_leftover(each: leftovers.Leftover, call: str
     assert leftovers.remove(answers(call, code, words), [each]) == []
 
 
+PREFIX = "arn:aws:elasticloadbalancing:r:1:"
+RULE, GROUP = f"{PREFIX}listener-rule/app/lb/1/2/3", f"{PREFIX}targetgroup/web/1"
+LOG_GROUP = "arn:aws:logs:r:1:log-group:slipway-dev/preview/web"
+
+
+@pytest.mark.parametrize(
+    ("arn", "known", "refused"),
+    [
+        (RULE, [], True),
+        (RULE, [GROUP], True),
+        (RULE, [RULE], False),
+        (f"{LOG_GROUP}:*", [LOG_GROUP], False),
+        ("arn:aws:ecs:r:1:task-definition/web:3", [], False),
+        (TASK, [], False),
+    ],
+)
+def test_what_the_stack_does_not_know_is_told_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, arn: str, known: list[str], refused: bool
+) -> None:
+    class Base:
+        base, cluster = "dev", "arn:cluster"
+
+        class aws:
+            of = classmethod(lambda cls, _: cls)
+
+    monkeypatch.setattr(leftovers, "of_stack", lambda *_: [leftovers._leftover(arn)])
+    there = seen(resources=[{"type": "t", "inputs": {}, "urn": "u", "ids": known}])
+    wanted = bring_up.Wanted("feature/Login", "pr-42", "3d")
+    if not refused:
+        bring_up._refuse_what_it_does_not_know(Base, wanted, there)  # type: ignore[arg-type]
+        return
+    with pytest.raises(SlipwayError, match="does not know of") as told:
+        bring_up._refuse_what_it_does_not_know(Base, wanted, there)  # type: ignore[arg-type]
+    assert arn in told.value.message
+    assert "slipway preview destroy feature/Login --base dev --fix" in str(told.value.fix)
+
+
 def standing(*stacks: str, kind: str = "environment") -> Any:
     """An engine with the environment dev, and previews' stacks on it; what it ran is in `ran`."""
 
@@ -341,5 +378,7 @@ def test_a_preview_costs_cents_a_day() -> None:
         if each.type.startswith("aws:")
     ]
     assert 0.05 < usd_a_day(made) < 0.60
-    shown = runpy.run_path(str(ROOT / "docker" / "grafana" / "dashboards.py"))["PREVIEW_USD_A_DAY"]
+    watching = json.loads((ROOT / "docker" / "grafana" / "dashboards" / "watching.json").read_text())
+    (panel,) = (panel for panel in watching["panels"] if panel["title"] == "Cost of previews")
+    (shown,) = (float(usd) for usd in re.findall(r"\* ([\d.]+) or", panel["targets"][0]["expr"]))
     assert round(usd_a_day(made), 2) == shown

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import contract
 from infra.components.endpoints import endpoints_of
 from infra.errors import SlipwayError
 from infra.settings import ROOT, Settings
@@ -19,6 +20,7 @@ from tests.infra.promtool import promtool
 from tests.infra.recorder import of
 
 FOLDER = ROOT / "docker" / "prometheus"
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
 WORKSPACE = "aws:amp/workspace:Workspace"
 URL = "https://aps-workspaces.eu-central-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write"
 
@@ -69,7 +71,7 @@ def written_down(folder: Path, **environment: str) -> dict[str, Any]:
     script = (FOLDER / "start.sh").read_text().replace("/tmp/", f"{folder}/")  # noqa: S108
     script = script.replace("/etc/slipway", str(FOLDER))  # second: a clone may lie below /tmp itself
     server = folder / "prometheus"
-    server.write_text("#!/bin/sh\nexit 0\n")
+    server.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{folder}/asked\n')
     server.chmod(0o755)
     given = {
         "PATH": f"{folder}:{os.environ['PATH']}",
@@ -82,6 +84,35 @@ def written_down(folder: Path, **environment: str) -> dict[str, Any]:
     subprocess.run(["sh", "-c", script], env=given | environment, check=True)
     found: dict[str, Any] = yaml.safe_load((folder / "prometheus.yml").read_text())
     return found
+
+
+def test_it_keeps_as_long_and_as_much_as_it_is_told_on_its_tasks_own_disk(tmp_path: Path) -> None:
+    found = programmed("staging", Settings.from_files("staging").model_copy(update={"metrics_retention_days": 30}))
+    (definition,) = (r for r in of(found, TASK) if r.name == "slipway-staging-prometheus-task")
+    (container, *_) = json.loads(plain(definition.inputs["containerDefinitions"]))
+    told = {each["name"]: each["value"] for each in container["environment"]}
+    assert told["RETENTION"] == "30d"
+    megabytes = int(told["RETENTION_SIZE"].removesuffix("MB"))
+    assert megabytes < 19_000  # of Fargate's 20 GiB, for the images are on it too
+    (volume,) = definition.inputs["volumes"]
+    assert "ephemeralStorage" not in definition.inputs
+    assert not {key for key in volume if "efs" in key.lower()}
+    written_down(tmp_path, RETENTION=told["RETENTION"], RETENTION_SIZE=told["RETENTION_SIZE"])
+    asked = dict(each.split("=", 1) for each in (tmp_path / "asked").read_text().splitlines())
+    assert asked["--storage.tsdb.retention.time"] == "30d"
+    assert asked["--storage.tsdb.retention.size"] == f"{megabytes}MB"
+    assert asked["--storage.tsdb.path"].startswith(f"{tmp_path}/")  # /tmp, which is that volume
+    assert {each["containerPath"] for each in container["mountPoints"]} == {contract.SCRATCH_PATH}
+
+
+def test_in_a_rollout_the_old_one_ends_before_the_new_one_starts_and_no_other_service_does_so() -> None:
+    services = of(program("prod"), "aws:ecs/service:Service")
+    percent = {
+        each.name: (each.inputs["deploymentMinimumHealthyPercent"], each.inputs["deploymentMaximumPercent"])
+        for each in services
+    }
+    assert percent.pop("slipway-prod-prometheus") == (0, 100)
+    assert {*percent.values()} == {(100, 200)}
 
 
 def test_its_container_signs_what_it_writes(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.infra.program import plain, program, programmed
 from tests.infra.recorder import Registered, of
 from tests.infra.test_contract import reference_app
 
-XRAY = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+XRAY = "xray:PutTraceSegments"
 
 
 @cache

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,12 +61,17 @@ class Clone:
         return self.request("GET", path, url=url)
 
     def request(self, method: str, path: str, body: str = "", url: str = "") -> tuple[int, str]:
+        status, _, text = self.answer(method, path, body, url)
+        return status, text
+
+    def answer(self, method: str, path: str, body: str = "", url: str = "") -> tuple[int, Message, str]:
+        """Status, headers and body."""
         parts = urlsplit(url or self.status()["url"])
         connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=10)
         try:
             connection.request(method, path, body or None, {"Host": parts.netloc, "Content-Type": "application/json"})
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return answer.status, answer.headers, answer.read().decode()
         finally:
             connection.close()
 

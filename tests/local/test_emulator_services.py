@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -128,3 +129,26 @@ def test_a_websocket_without_a_healthy_target_is_answered_as_a_request_is(site: 
     until(lambda: site.states() == ["initial"])
     with pytest.raises(InvalidStatus, match="503"):
         socket_to(site, "/ws")
+
+
+def test_two_rules_of_a_listener_have_not_the_same_priority(site: Site) -> None:
+    site.serve(site.define())
+
+    def rule(priority: int) -> str:
+        made = site.elb.create_rule(
+            ListenerArn=site.listener,
+            Priority=priority,
+            Conditions=[{"Field": "host-header", "HostHeaderConfig": {"Values": ["a.test"]}}],
+            Actions=[{"Type": "forward", "TargetGroupArn": site.group}],
+        )
+        return str(made["Rules"][0]["RuleArn"])
+
+    first, second = rule(7), rule(8)
+    with pytest.raises(ClientError, match=r"PriorityInUse.*'7' is currently in use"):
+        rule(7)
+    with pytest.raises(ClientError, match="PriorityInUse"):
+        site.elb.set_rule_priorities(RulePriorities=[{"RuleArn": second, "Priority": 7}])
+    swapped = [{"RuleArn": first, "Priority": 8}, {"RuleArn": second, "Priority": 7}]
+    site.elb.set_rule_priorities(RulePriorities=swapped)
+    site.elb.delete_rule(RuleArn=second)
+    rule(7)

@@ -143,3 +143,22 @@ def test_a_change_by_hand_is_an_issue_until_it_is_gone(shop: Clone, runner: Runn
     runner.run("drift", "drift")
     assert [each["state"] for each in runner.gh.written("issues")] == ["closed"]
     assert stacks_file.read_text() == before
+
+
+def test_an_environment_is_destroyed_by_the_command_when_no_preview_is_left_on_it(shop: Clone) -> None:
+    """First a preview's stack stands on it, then something in AWS that a preview without a stack has left."""
+    digest = outputs(shop, "prod")["imageDigest"]
+    shop.shell("pulumi stack init pr-5 && pulumi stack tag set slipway:base prod --stack pr-5")
+    refused = [shop.shell("slipway destroy prod --yes 2>&1 || [ $? = 1 ]")]
+    shop.shell("pulumi stack rm pr-5 --yes")
+    tags = {"kind": "preview", "stack": "slipway-pr-6", "base": "slipway-prod"}
+    shop.aws("logs").create_log_group(logGroupName="left-by-pr-6", tags=tags)
+    refused.append(shop.shell("slipway destroy prod --yes 2>&1 || [ $? = 1 ]"))
+    shop.aws("logs").delete_log_group(logGroupName="left-by-pr-6")
+    assert ["pr-5" in refused[0], "pr-6" in refused[1]] == [True, True]
+    assert outputs(shop, "prod")["imageDigest"] == digest
+    assert shop.get("/greet/Ada", outputs(shop, "prod")["url"])[0] == 200
+    assert shop.names("slipway-prod")
+    shop.shell("slipway destroy prod --yes")
+    assert shop.names("slipway-prod") == set()
+    assert shop.names("slipway-staging")

@@ -71,10 +71,14 @@ class Previews:
         process.communicate()
         assert told, f"{arguments} never said {moment}"
 
+    def containers(self, made: Any, *more: str) -> list[str]:
+        """Those of its service, of this local AWS and no other."""
+        mine = ["--filter", f"name=ecs-slipway-{made['stack']}-web-"]
+        return docker_lines("ps", "--quiet", *mine, "--filter", f"label=slipway.emulator={self.clone.port}", *more)
+
     def container(self, made: Any, of: str) -> str:
         """The id of a container of its task."""
-        label = f"name=ecs-slipway-{made['stack']}-web-"
-        found = docker_lines("ps", "--quiet", "--filter", label, "--filter", f"label=slipway.container={of}")
+        found = self.containers(made, "--filter", f"label=slipway.container={of}")
         assert len(found) == 1, found
         return found[0]
 
@@ -100,6 +104,23 @@ class Previews:
     def register(self, made: Any, name: str) -> int:
         account = {"email": f"{name}@example.com", "display_name": name, "password": "correct horse battery staple"}
         return self.clone.request("POST", "/api/v1/users/", json.dumps(account), made["url"])[0]
+
+    def redis(self, made: Any, password: str, *command: str) -> str:
+        """What its Redis says."""
+        container = self.container(made, "cache")
+        ask = ["docker", "exec", container, "redis-cli", "--no-auth-warning", "-a", password, *command]
+        done = subprocess.run(ask, capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    def limit(self, made: Any) -> str:
+        """The limit of requests that its answers tell of: RATE_LIMIT_PER_MINUTE of the task that answers."""
+        return str(self.clone.answer("GET", "/api/v1/users/", url=made["url"])[1]["RateLimit-Limit"])
+
+    def set_in(self, file: str, old: str, new: str) -> None:
+        """Change a stack's file."""
+        path = self.clone.root / "stacks" / file
+        assert path.read_text().count(old) == 1
+        path.write_text(path.read_text().replace(old, new))
 
     def users(self, made: Any) -> list[str]:
         done = self.psql(made, self.variables(made), "SELECT email FROM users ORDER BY email")
@@ -149,6 +170,28 @@ def test_rows_of_one_preview_are_in_no_other_and_not_in_the_environment(previews
     assert previews.register({"url": previews.clone.status()["url"]}, "alan") == 201  # nobody is there by that name
 
 
+def test_cached_answers_of_one_preview_are_in_no_other(previews: Previews, three: list[Any]) -> None:
+    """The same request, and so the same key: to the rows of each its own answer."""
+    one, two, _ = three
+    ask, rows = "/api/v1/users/?limit=50", "SELECT count(*) FROM users"
+    kept = []
+    for made, renamed in ((one, "One"), (two, "Two"), (one, "One"), (two, "Two")):
+        mine = previews.variables(made)
+        told = previews.psql(made, mine, f"UPDATE users SET display_name = '{renamed}'; {rows}")  # noqa: S608
+        previews.redis(made, mine["REDIS_PASSWORD"], "flushall")
+        answers = [previews.clone.get(ask, made["url"]) for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert {each["display_name"] for each in json.loads(answers[0][1])} == {renamed}
+        assert len(json.loads(answers[0][1])) == int(told.stdout.split()[-1])
+        (key,) = previews.redis(made, mine["REDIS_PASSWORD"], "keys", "*:cache:public:users").split()
+        kept.append((key, previews.redis(made, mine["REDIS_PASSWORD"], "hkeys", key).strip()))
+    assert len(set(kept)) == 1
+    assert ask in kept[0][1]
+    others = previews.redis(one, previews.variables(one)["REDIS_PASSWORD"], "flushall")
+    assert others.strip() == "OK"
+    assert previews.redis(two, previews.variables(two)["REDIS_PASSWORD"], "exists", kept[0][0]).strip() == "1"
+
+
 def test_each_preview_begins_with_a_copy_of_the_seed_that_is_its_own(previews: Previews, three: list[Any]) -> None:
     one, two, _ = three
     mine, others = previews.variables(one), previews.variables(two)
@@ -177,24 +220,38 @@ def test_the_credentials_of_one_preview_open_nothing_of_another(previews: Previe
     done = previews.psql(one, mine | {"DATABASE_NAME": "postgres"}, f'DROP DATABASE "{others["DATABASE_NAME"]}"')
     assert "must be owner" in done.stderr or "permission denied" in done.stderr
     assert previews.psql(one, mine, "CREATE ROLE evil").returncode != 0
-    ask = ["docker", "exec", previews.container(two, "cache"), "redis-cli", "--no-auth-warning"]
-    keys = subprocess.run([*ask, "-a", mine["REDIS_PASSWORD"], "dbsize"], capture_output=True, text=True)
-    assert "WRONGPASS" in keys.stdout + keys.stderr or "NOAUTH" in keys.stdout + keys.stderr
-    assert subprocess.run([*ask, "-a", others["REDIS_PASSWORD"], "dbsize"], capture_output=True).returncode == 0
+    told = previews.redis(two, mine["REDIS_PASSWORD"], "dbsize")
+    assert "WRONGPASS" in told or "NOAUTH" in told
+    assert previews.redis(two, others["REDIS_PASSWORD"], "dbsize").strip().isdigit()
     assert not any("PGPASSWORD" in name or "master" in value.lower() for name, value in mine.items())
 
 
-def test_updates_keep_the_data_while_the_environment_deploys(previews: Previews, three: list[Any]) -> None:
+def test_five_updates_serve_and_keep_the_data_while_the_environment_deploys(
+    previews: Previews, three: list[Any]
+) -> None:
     made = three[2]
     assert previews.register(made, "barbara") == 201
+    database, before = previews.variables(made)["DATABASE_NAME"], previews.container(made, "web")
+    previews.set_in(
+        "Pulumi.local.yaml", "  logRetentionDays: 1\n", "  logRetentionDays: 1\n  environment: {CACHE_TTL: 29}\n"
+    )
     base = previews.clone.start("up")
-    updated = [previews("update", made["name"], "--image", previews.digest, "--expires", "2d") for _ in range(2)]
+    for number in range(5):
+        drain = "DRAIN_SECONDS: 1" + (f", RATE_LIMIT_PER_MINUTE: {700 + number - 1}" if number else "")
+        previews.set_in("Pulumi.preview.yaml", drain, f"DRAIN_SECONDS: 1, RATE_LIMIT_PER_MINUTE: {700 + number}")
+        updated = previews("update", made["name"], "--image", previews.digest, "--expires", "2d")
+        assert (updated["stack"], updated["resources"]) == (made["stack"], made["resources"])
+        assert previews.limit(made) == str(700 + number)
     stdout, stderr = base.communicate(timeout=600)
     assert base.returncode == 0, stdout + stderr
+    assert previews.limit({"url": previews.clone.status()["url"]}) == "600"
+    assert updated["expires"] < made["expires"]
     assert previews.users(made) == sorted([*SEEDED, "barbara@example.com"])
-    assert [each["stack"] for each in updated] == [made["stack"]] * 2
-    assert updated[0]["expires"] < made["expires"]
-    assert previews.clone.get("/readyz", made["url"])[0] == 200
+    assert previews.variables(made)["DATABASE_NAME"] == database
+    # One task is there, stopped ones included, and not the first one's container.
+    left = previews.containers(made, "--all")
+    assert sorted(left) == sorted(previews.container(made, each) for each in ("web", "cache"))
+    assert before not in left
 
 
 def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: Previews, three: list[Any]) -> None:
@@ -242,6 +299,10 @@ def somebody_deleted_it(previews: Previews, name: str) -> None:
 def its_state_is_lost(previews: Previews, name: str) -> None:
     for path in previews.states.glob(f"{name}.*"):
         path.unlink()
+    refused = previews("create", name, "--base", "local", code=1)  # the new rule would get the place of the old one
+    assert "listener-rule/" in refused
+    assert f"slipway preview destroy {name} --base local --fix" in refused
+    assert not list(previews.states.glob(f"{name}.*"))
     told = previews("destroy", name, "--base", "local", code=1)
     kinds = ("service/", "targetgroup/", "listener-rule/", "secret:", "log-group:")
     assert all(kind in str(told["leftovers"]) for kind in kinds), told

@@ -137,13 +137,17 @@ def test_the_types_for_operating_come_up_stay_notice_changes_by_hand_and_go(stac
     asked = {key: alarm[key] for key in ("Namespace", "MetricName", "ExtendedStatistic", "Period", "Dimensions")}
     how = {"EvaluationPeriods": 5, "ComparisonOperator": "GreaterThanThreshold"}
     aws("cloudwatch").put_metric_alarm(AlarmName="latency", Threshold=9, **asked, **how)
+    errors = aws("cloudwatch").describe_alarms(AlarmNames=["errors"])["MetricAlarms"][0]
+    errors["Metrics"][0]["Expression"] = "10 * failed"
+    same = {key: errors[key] for key in ("AlarmName", "Threshold", "EvaluationPeriods", "AlarmActions", "Metrics")}
+    aws("cloudwatch").put_metric_alarm(**same, ComparisonOperator=how["ComparisonOperator"])
     schedule = aws("scheduler").get_schedule(Name="nightly")
     kept_fields = ("Name", "FlexibleTimeWindow", "Target", "State", "ScheduleExpressionTimezone")
     aws("scheduler").update_schedule(
         **{key: schedule[key] for key in kept_fields}, ScheduleExpression="rate(1 day)", Description="the clean-up"
     )
     preview = stack.run("preview", "--refresh", "--diff", "--stack", "probe")
-    for words in ("threshold", "alarmActions", "scheduleExpression"):
+    for words in ("threshold", "alarmActions", "scheduleExpression", "10 * failed"):
         assert words in preview
     stack.run("up", "--yes", "--skip-preview", "--refresh", "--stack", "probe")
     alarm = aws("cloudwatch").describe_alarms(AlarmNames=["latency"])["MetricAlarms"][0]

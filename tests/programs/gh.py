@@ -16,6 +16,10 @@ BOT = {"type": "Bot", "login": "github-actions[bot]"}
 def main(arguments: list[str]) -> None:
     if arguments[:2] == ["auth", "setup-git"]:
         return
+    if arguments == ["pr", "list", "--state", "open", "--limit", "1000", "--json", "number"]:
+        store = json.loads(STORE.read_text()) if STORE.exists() else {}
+        sys.stdout.write(json.dumps([{"number": each["number"]} for each in store.get("pulls", [])]))
+        return
     if arguments[0] == "pr":
         named = ["--head"] if arguments[1] == "edit" else []
         options = [*named, *arguments[2:]]

@@ -9,8 +9,8 @@ from docker.models.containers import ContainerCollection
 from ministack.core import container_reaper
 from ministack.services import ssm
 
-from infra.local.emulator import ecr, host, layers, logs, quotas, rds, scheduler, snapshots, stores, tagging
-from infra.local.emulator.alb import routing
+from infra.local.emulator import alarms, ecr, host, layers, logs, quotas, rds, scheduler, snapshots, stores, tagging
+from infra.local.emulator.alb import routing, rules
 from infra.local.emulator.ecs import api
 from infra.local.emulator.labels import labels
 
@@ -23,6 +23,7 @@ def install() -> None:
     ContainerCollection.create = _published_narrowly(ContainerCollection.create)  # type: ignore[method-assign]  # a patch
     stores.install()
     routing.install()
+    rules.install()
     api.install()
     ecr.install()
     layers.install()
@@ -32,6 +33,7 @@ def install() -> None:
     quotas.install()
     tagging.install()
     logs.install()
+    alarms.install()
 
 
 def _labelled(original: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:

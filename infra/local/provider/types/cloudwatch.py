@@ -29,7 +29,7 @@ _METRIC = {
 class MetricAlarm(Kind):
     """An alarm on a metric, or on an expression over several.
 
-    ministack does not keep metric queries: a change of them by hand goes unseen, and such an alarm never changes state.
+    ministack computes no expression: such an alarm never changes state.
     """
 
     type_name = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -88,24 +88,44 @@ def _dimensions(given: Properties) -> list[dict[str, str]]:
     return [{"Name": name, "Value": value} for name, value in given.items()]
 
 
+_QUERY = {"id": "Id", "expression": "Expression", "label": "Label", "returnData": "ReturnData", "period": "Period"}
+_WHICH = {"namespace": "Namespace", "metricName": "MetricName"}
+_HOW = {"period": "Period", "stat": "Stat", "unit": "Unit"}
+
+
 def _query(given: Properties) -> dict[str, Any]:
-    names = {"id": "Id", "expression": "Expression", "label": "Label", "returnData": "ReturnData", "period": "Period"}
-    query = {name: given[key] for key, name in names.items() if key in given}
+    query = _renamed(given, _QUERY)
     metric = given.get("metric")
     if metric:
-        which = {"namespace": "Namespace", "metricName": "MetricName"}
-        how = {"period": "Period", "stat": "Stat", "unit": "Unit"}
         dimensions = _dimensions(metric.get("dimensions") or {})
-        query["MetricStat"] = {name: metric[key] for key, name in how.items() if key in metric} | {
-            "Metric": {name: metric[key] for key, name in which.items() if key in metric} | {"Dimensions": dimensions}
-        }
+        which = _renamed(metric, _WHICH) | {"Dimensions": dimensions}
+        query["MetricStat"] = _renamed(metric, _HOW) | {"Metric": which}
     return query
 
 
+def _asked(query: dict[str, Any]) -> Properties:
+    """What `_query` was made of."""
+    asked = _renamed(query, _turned(_QUERY))
+    if "MetricStat" in query:
+        which = query["MetricStat"]["Metric"]
+        dimensions = {pair["Name"]: pair["Value"] for pair in which.get("Dimensions") or []}
+        asked["metric"] = _renamed(query["MetricStat"], _turned(_HOW)) | _renamed(which, _turned(_WHICH))
+        asked["metric"] |= {"dimensions": dimensions} if dimensions else {}
+    return asked
+
+
+def _renamed(given: Properties, names: dict[str, str]) -> dict[str, Any]:
+    return {name: given[key] for key, name in names.items() if key in given}
+
+
+def _turned(names: dict[str, str]) -> dict[str, str]:
+    return {theirs: ours for ours, theirs in names.items()}
+
+
 def _metric(found: Properties) -> Properties:
-    """The one metric of an alarm. ministack gives a period and `Average` also where AWS gives none."""
-    if not found.get("MetricName"):
-        return {}
+    """The one metric of an alarm, or its queries. ministack gives a period and `Average` also where AWS gives none."""
+    if found.get("Metrics"):
+        return {"metricQueries": [_asked(query) for query in found["Metrics"]]}
     absent = "Statistic" if found.get("ExtendedStatistic") else "ExtendedStatistic"
     dimensions = {pair["Name"]: pair["Value"] for pair in found.get("Dimensions") or []}
     metric = {key: found.get(name) for key, name in _METRIC.items() if name != absent}
