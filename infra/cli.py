@@ -158,7 +158,8 @@ def logs(
         str, typer.Argument(help="A deployed stack or preview; or `emulator`, `docker`: the local AWS's own logs.")
     ] = "local",
     process: Annotated[
-        list[str] | None, typer.Option("--process", "-p", help="web, worker, release ...; several times for several.")
+        list[str] | None,
+        typer.Option("--process", "-p", help="web, worker, release, prometheus ...; several times for several."),
     ] = None,
     since: Annotated[str, typer.Option(help="All lines of the last 15m, 2h, 3d; else the last --lines.")] = "",
     grep: Annotated[str, typer.Option(help="Only lines that this regular expression is found in.")] = "",

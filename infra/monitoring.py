@@ -68,6 +68,7 @@ def monitoring(
         task_definition_arn=prometheus.task.arn,
     )
     addresses: dict[str, pulumi.Input[str]] = {}
+    log_groups = {"prometheus": prometheus.task.log_group_name}
     if prometheus.workspace_url:
         addresses["workspace"] = prometheus.workspace_url
     if found:
@@ -91,13 +92,14 @@ def monitoring(
             "password": password.arn,  # where it is, not what
             "prometheus": f"http://{found.host}:{PORT}",
         }
+        log_groups["grafana"] = grafana.web.task.log_group_name
         verified_on_every_up(
             grafana.web.service,
             cluster_arn=foundation.cluster.arn,
             name=grafana.web.service_name,
             task_definition_arn=grafana.web.task.arn,
         )
-    pulumi.export("monitoring", addresses)
+    pulumi.export("monitoring", {**addresses, "logGroups": log_groups})
     return prometheus
 
 

@@ -62,7 +62,7 @@ def addresses(stack: str, outputs: Mapping[str, Any]) -> dict[str, str]:
             f"Nothing watches the stack {stack}.",
             f"pulumi config set monitoring true -s {stack}; metricsPort in stacks/app.yaml; pulumi up -s {stack}",
         )
-    found = dict(outputs["monitoring"])
+    found = {what: where for what, where in outputs["monitoring"].items() if what != "logGroups"}
     if "password" in found:
         region = found["password"].split(":")[3]
         found["readPassword"] = (

@@ -53,7 +53,9 @@ def _show(stack: str, wanted: Wanted, base: str) -> None:
         return
     local(base)
     found = opened(stack)
-    groups = found.outputs["logGroups"]
+    groups = dict(found.outputs["logGroups"])
+    if wanted.processes:  # what watches the stack is shown to who asks for it
+        groups |= found.outputs.get("monitoring", {}).get("logGroups", {})
     logs = Logs(found.aws, groups, wanted.processes, wanted.grep)
     printer = Printer(sys.stdout, [*groups])
     now = time.time()

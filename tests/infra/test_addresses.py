@@ -41,6 +41,10 @@ def told(monkeypatch: pytest.MonkeyPatch, stack: str, outputs: dict[str, Any], *
 
 def test_production_says_where_its_grafana_is_and_which_secret_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = exported("prod", **DOMAIN)
+    assert outputs["monitoring"].pop("logGroups") == {
+        "prometheus": "slipway-prod-prometheus-logs",
+        "grafana": "slipway-prod-grafana-logs",
+    }
     assert outputs["monitoring"] == {
         "grafana": "https://api.acme.test/grafana/",
         "password": "arn:aws:mock:::slipway-prod-grafana",
@@ -63,7 +67,7 @@ def test_production_says_where_its_grafana_is_and_which_secret_opens_it(monkeypa
 
 def test_a_stack_without_grafana_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = exported("staging")
-    assert outputs["monitoring"] == {}
+    assert set(outputs["monitoring"]) == {"logGroups"}
     answer = told(monkeypatch, "staging", outputs)
     assert "pulumi config set grafana true -s staging" in answer.stdout
     assert "domain" in answer.stdout

@@ -222,12 +222,20 @@ def test_the_command_reads_the_stack_and_ends_quietly_at_ctrl_c(
 ) -> None:
     write(aws, groups["web"], "one", "two")
     write(aws, groups["worker"], "three")
-    found = Stack("prod", aws, "arn:cluster", {}, {"logGroups": groups})
+    aws.client("logs").create_log_group(logGroupName=f"{groups['web']}-prometheus")
+    write(aws, f"{groups['web']}-prometheus", "scraped")
+    watching = {"monitoring": {"logGroups": {"prometheus": f"{groups['web']}-prometheus"}}}
+    found = Stack("prod", aws, "arn:cluster", {}, {"logGroups": groups, **watching})
     monkeypatch.setattr(command, "opened", lambda _: found)
     run = CliRunner()
     told = run.invoke(cli, ["logs", "prod", "--process", "web", "--since", "1m"])
     assert told.exit_code == 0, told.exception
     assert [json.loads(line)["line"] for line in told.stdout.splitlines()] == ["one", "two"]
+
+    told = run.invoke(cli, ["logs", "prod", "--since", "1m"])
+    assert {json.loads(line)["process"] for line in told.stdout.splitlines()} == {"web", "worker"}
+    told = run.invoke(cli, ["logs", "prod", "-p", "prometheus"])
+    assert [json.loads(line)["line"] for line in told.stdout.splitlines()] == ["scraped"]
 
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
