@@ -13,6 +13,13 @@ LONGEST_PROCESS = 12
 """Characters of a process's name: `<project>-<stack>-<process>-execution` and eight more fit into a role's 64."""
 OF_THE_KIT = ("release", "previews-db", "prometheus", "grafana")
 """What no process may be called: the kit's own task definitions are."""
+TAKEN = {
+    "preview": "previews' databases are called preview_...",
+    "pg": "Postgres keeps roles called pg_... for itself",
+    "internal": "AWS refuses load balancers called internal-...",
+    "sg": "AWS refuses security groups called sg-...",
+}
+"""What no project's name may begin with, its first word: the environment's own databases, roles and resources would."""
 LOAD_BALANCER = 24
 """Load balancers and target groups may have 32 characters, with the eight random ones."""
 
@@ -37,6 +44,12 @@ def wrong(kind: str, name: str, longest: int) -> str:
     if len(name) > longest:
         return f"{kind} {name!r} has {len(name)} characters: AWS's names leave room for {longest}"
     return ""
+
+
+def taken(project: str) -> str:
+    """Why a project must not be called so; empty for nothing."""
+    first = project.partition("-")[0]
+    return f"the project's name {project!r} begins with {first!r}, and {TAKEN[first]}" if first in TAKEN else ""
 
 
 def of_previews(base: str) -> str:

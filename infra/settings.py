@@ -350,6 +350,7 @@ def check_names(project: str, stack: str) -> None:
     """Raises `SlipwayError` where project and stack do not make names that AWS takes."""
     problem = (
         naming.wrong("the project's name in Pulumi.yaml,", project, naming.LONGEST)
+        or naming.taken(project)
         or naming.wrong("the stack's name", stack, naming.LONGEST)
         or naming.wrong("project and stack together,", naming.stack_name(project, stack), naming.LONGEST)
     )

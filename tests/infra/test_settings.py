@@ -130,6 +130,10 @@ def test_a_stack_file_may_name_keys_with_the_projects_name_or_without_it(tmp_pat
         ("slipway", "prod_eu", ["stack's name 'prod_eu'"]),
         ("my.shop", "dev", ["name in Pulumi.yaml", "my.shop"]),
         ("the-customer-portal", "staging-eu", ["30 characters", "room for 26"]),
+        ("Shop", "dev", ["name in Pulumi.yaml", "'Shop'", "small letters"]),
+        ("preview", "pr-1", ["'preview'", "previews' databases"]),
+        ("pg-admin", "dev", ["'pg-admin' begins with 'pg'", "Postgres"]),
+        ("internal", "dev", ["'internal'", "load balancers"]),
     ],
 )
 def test_names_that_aws_would_refuse_are_refused_here(project: str, stack: str, words: list[str]) -> None:
@@ -139,9 +143,10 @@ def test_names_that_aws_would_refuse_are_refused_here(project: str, stack: str, 
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod-eu", "qa", "ada"])
-def test_a_stack_may_be_called_anything_else(stack: str) -> None:
-    check_names("slipway", stack)
+@pytest.mark.parametrize("stack", ["dev", "prod-eu", "qa", "ada", "preview"])
+@pytest.mark.parametrize("project", ["slipway", "previewer", "my-preview", "pgs"])
+def test_project_and_stack_may_be_called_anything_else(project: str, stack: str) -> None:
+    check_names(project, stack)
 
 
 def test_a_shortened_name_stays_within_its_limit_and_apart_from_others() -> None:
