@@ -76,7 +76,7 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for each in value:
             if isinstance(each, dict) and each.keys() in VARIABLES:
-                yield path, f"{each['name']}={each.get('value', each.get('valueFrom'))}"
+                yield path, ANOTHER.sub(r"\1\2\3...", f"{each['name']}={each.get('value', each.get('valueFrom'))}")
             else:
                 yield from leaves(each, f"{path}[]")
         if not value:
