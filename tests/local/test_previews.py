@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.local.clone import ROOT, Clone, cloned, docker_lines
+from tests.local.conftest import until
 
 pytestmark = [
     pytest.mark.e2e,
@@ -246,10 +247,14 @@ def test_five_updates_serve_and_keep_the_data_while_the_environment_deploys(
     assert updated["expires"] < made["expires"]
     assert previews.users(made) == sorted([*SEEDED, "barbara@example.com"])
     assert previews.variables(made)["DATABASE_NAME"] == database
-    # Of one task are all containers, stopped ones included, and it is not the first one.
-    left = previews.containers(made, "--all", "--no-trunc", "--format", '{{.Label "slipway.task"}}')
-    assert len(left) > 1
-    assert len(set(left)) == 1
+
+    # Of one task are all containers, stopped ones included, once the former ones have ended.
+    def tasks() -> list[str]:
+        left = previews.containers(made, "--all")
+        return docker_lines("inspect", "--format", '{{index .Config.Labels "slipway.task"}}', *left)
+
+    until(lambda: len(set(tasks())) == 1, 90)
+    assert len(tasks()) > 1
     assert before not in previews.containers(made, "--all")
 
 
