@@ -138,9 +138,10 @@ def test_the_next_local_aws_takes_the_data_over_and_a_deleted_database_leaves_no
 
 
 def test_a_snapshot_holds_what_was_in_the_database_and_becomes_another_one(
-    database: Database, aws: Aws, engine: Any
+    database: Database, aws: Aws, engine: Any, emulator: process.Emulator
 ) -> None:
     aws("rds").create_db_snapshot(DBInstanceIdentifier=database.name, DBSnapshotIdentifier="before")
+    assert engine.volumes.get(f"before-{emulator.port}-snapshot")
     database.sql("DROP TABLE item")
     aws("rds").restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier="shop-local-database-4567def",
@@ -153,7 +154,7 @@ def test_a_snapshot_holds_what_was_in_the_database_and_becomes_another_one(
     with pytest.raises(asyncpg.UndefinedTableError):
         database.sql("SELECT title FROM item")
     aws("rds").delete_db_snapshot(DBSnapshotIdentifier="before")
-    assert [v.name for v in engine.volumes.list() if v.name.startswith("before-")] == []
+    assert [v.name for v in engine.volumes.list() if v.name == f"before-{emulator.port}-snapshot"] == []
 
 
 def test_two_databases_of_one_name_do_not_share_their_data(database: Database, aws: Aws, engine: Any) -> None:
