@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from infra.asking import Json, Yes
+from infra.consoles import out, steps
 from infra.errors import SlipwayError
 from infra.pipeline import commands as pipeline
 from infra.pipeline.dashboards import dashboards
@@ -27,7 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 @app.command()
@@ -285,21 +284,20 @@ def env() -> None:
 
 def main() -> None:
     """Run the command; what a user can mend is told without a stack trace."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     # The official engine starts the program by uv: the one beside this command, where there is no other.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     try:
         app(standalone_mode=True)
     except SlipwayError as error:
-        errors.print(f"[red]error:[/red] {escape(error.message)}")
+        steps.print(f"[red]error:[/red] {escape(error.message)}")
         if error.fix:
-            errors.print(f"[bold]what to do:[/bold] {escape(error.fix)}")
+            steps.print(f"[bold]what to do:[/bold] {escape(error.fix)}")
         sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("Interrupted. Nothing is lost: the same command goes on from here.")
+        steps.print("Interrupted. Nothing is lost: the same command goes on from here.")
         sys.exit(130)
     except subprocess.CalledProcessError as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}")
+        steps.print(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(1)
 
 

@@ -12,11 +12,11 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psutil
-from rich.console import Console
 
+from infra.consoles import steps
 from infra.errors import SlipwayError
 
-console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+console = steps
 HEARTBEAT_SECONDS, LATER_SECONDS = 10, 30
 """How often a step says that it is alive: in its first minute, and from then on."""
 timings: list[tuple[str, float]] = []

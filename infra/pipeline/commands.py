@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from infra.asking import DryRun, Json, Yes, confirm
+from infra.consoles import out, steps
 from infra.errors import SlipwayError
 from infra.pipeline.opened import local, opened
 
-out = Console(highlight=False, soft_wrap=True, emoji=False)
 image = typer.Typer(help="What the stacks' images are built from, and which stay.", no_args_is_help=True)
-steps = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def promote(

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from infra.asking import Json
+from infra.consoles import out
 from infra.errors import SlipwayError
 
 USER = "admin"
 """Grafana's first, whose password the kit generates."""
 MINUTES = 60
-out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def dashboards(

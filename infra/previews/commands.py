@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from infra.asking import DryRun, Json, Yes, confirm
+from infra.consoles import out, steps
 from infra.errors import SlipwayError
 from infra.previews.lifetime import DEFAULT, lifetime
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:  # the command line starts faster without them
 app = typer.Typer(
     help="Running copies of the app for pull requests, on an environment that is there.", no_args_is_help=True
 )
-out = Console(highlight=False, soft_wrap=True, emoji=False)
-steps = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 Name = Annotated[str, typer.Argument(help="What the branch or pull request is called: pr-42, feature/login.")]
 Base = Annotated[str, typer.Option(help="The environment it stands on; else that of its stack.")]

@@ -31,7 +31,7 @@ LAYERS = [
     {"settings"},
     {"app_process"},
     {"contract", "naming", "sizes"},
-    {"asking", "engine"},
+    {"asking", "consoles", "engine"},
     {"errors"},
 ]
 """The parts of infra/, top to bottom: each knows what stands below it, and nothing beside it or above."""
