@@ -38,12 +38,11 @@ def environment(name: str, settings: Settings, app: App) -> None:
 
     # What everything else stands on.
     key_arn = Encryption(name, EncryptionArgs.of(settings)).key_arn
-    held = {"address_hooks": room_for_addresses(name), "vpc_hooks": range_stays(name, settings.vpc_cidr)}
-    network = (
-        existing_network(settings.existing_vpc)
-        if settings.existing_vpc
-        else Network(name, NetworkArgs.of(settings, key_arn=key_arn, **held)).facts
-    )
+    if settings.existing_vpc:
+        network = existing_network(settings.existing_vpc)
+    else:
+        room, stays = room_for_addresses(name), range_stays(name, settings.vpc_cidr)
+        network = Network(name, NetworkArgs.of(settings, key_arn=key_arn, address_hooks=room, vpc_hooks=stays)).facts
     registry = Registry(name, RegistryArgs.of(settings, key_arn=key_arn)).facts
     cluster = Cluster(name, ClusterArgs.of(settings, key_arn=key_arn)).facts
     secrets = Secrets(name, SecretsArgs.of(settings, key_arn=key_arn))
