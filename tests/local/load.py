@@ -29,10 +29,8 @@ class Answer:
 class Load:
     """Asks for `path` of `host` at `rate` requests a second for as long as the block lasts; each `slow`th is slow."""
 
-    def __init__(
-        self, port: int, host: str, rate: float, path: str = "/", *, slow: int = 0, address: str = "127.0.0.1"
-    ) -> None:
-        self.address, self.port, self.host, self.rate, self.path, self.slow = address, port, host, rate, path, slow
+    def __init__(self, port: int, host: str, rate: float, path: str = "/", *, slow: int = 0) -> None:
+        self.port, self.host, self.rate, self.path, self.slow = port, host, rate, path, slow
         self.answers: list[Answer] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -92,7 +90,7 @@ class Load:
                 writer.close()
                 if getattr(error, "partial", b""):
                     raise
-        return await self._on(*await asyncio.open_connection(self.address, self.port), path)
+        return await self._on(*await asyncio.open_connection("127.0.0.1", self.port), path)
 
     async def _on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> tuple[int, str]:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())

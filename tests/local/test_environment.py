@@ -15,6 +15,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,12 +50,21 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
         yield clone
 
 
+@contextmanager
+def changed(path: Path, change: Callable[[str], str]) -> Iterator[None]:
+    """A file of the clone as `change` makes it, and afterwards as it was."""
+    good = path.read_text()
+    path.write_text(change(good))
+    try:
+        yield
+    finally:
+        path.write_text(good)
+
+
 def test_a_first_deployment_that_fails_is_told_and_its_log_can_be_read(clone: Clone) -> None:
     path = clone.root / "app" / "main.py"
-    good = path.read_text()
-    path.write_text(f"raise SystemExit('this is the reason')\n{good}")
-    failed = clone.slipway("up", code=1)
-    path.write_text(good)
+    with changed(path, lambda good: f"raise SystemExit('this is the reason')\n{good}"):
+        failed = clone.slipway("up", code=1)
     assert "✗ pulumi up" in failed
     assert "✓ pulumi up" not in failed
     told = clone.slipway("logs")
@@ -385,12 +395,8 @@ def _environment(container: str) -> dict[str, str]:
 
 def test_a_dockerfile_that_fails_shows_the_builds_own_lines_and_the_old_app_serves_on(clone: Clone) -> None:
     dockerfile = clone.root / "docker" / "app" / "Dockerfile"
-    good = dockerfile.read_text()
-    dockerfile.write_text(good + "\nRUN echo this is the reason && false\n")
-    try:
+    with changed(dockerfile, lambda good: good + "\nRUN echo this is the reason && false\n"):
         told = clone.slipway("up", code=1)
-    finally:
-        dockerfile.write_text(good)
     assert "this is the reason" in told
     assert "Traceback" not in told
     assert clone.get("/livez")[0] == 200
@@ -398,12 +404,8 @@ def test_a_dockerfile_that_fails_shows_the_builds_own_lines_and_the_old_app_serv
 
 def test_a_wrong_setting_is_named_with_what_is_allowed_before_anything_changes(clone: Clone) -> None:
     stack = clone.root / "stacks" / "Pulumi.local.yaml"
-    good = stack.read_text()
-    stack.write_text(re.sub(r"memory: 512", "memory: 700", good, count=1))
-    try:
+    with changed(stack, lambda good: re.sub(r"memory: 512", "memory: 700", good, count=1)):
         told = clone.slipway("up", code=1)
-    finally:
-        stack.write_text(good)
     assert "processes.web.memory is 700" in told
     assert "512, 1024, 2048" in told
     assert "Traceback" not in told
@@ -411,12 +413,9 @@ def test_a_wrong_setting_is_named_with_what_is_allowed_before_anything_changes(c
 
 def test_another_range_of_the_network_is_refused_before_anything_is_touched(clone: Clone) -> None:
     stack = clone.root / "stacks" / "Pulumi.local.yaml"
-    good, before = stack.read_text(), clone.status()["tasks"]
-    stack.write_text(good + "  vpcCidr: 10.99.0.0/16\n")
-    try:
+    before = clone.status()["tasks"]
+    with changed(stack, lambda good: good + "  vpcCidr: 10.99.0.0/16\n"):
         told = clone.pulumi("preview", code=1)
-    finally:
-        stack.write_text(good)
     assert "vpcCidr is 10.99.0.0/16" in told
     assert "10.20.0.0/16 (vpc-" in told
     clone.pulumi("preview", "--expect-no-changes")
