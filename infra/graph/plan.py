@@ -18,7 +18,7 @@ from infra.errors import SlipwayError
 from infra.graph import cost
 from infra.local.paths import ROOT, link_project
 from infra.local.provider.invokes import PLANNED_VPC
-from infra.local.session import open_session
+from infra.local.session import backend, open_session
 from infra.settings import Settings
 
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -55,7 +55,7 @@ def states(stack: str) -> list[State]:
         (project / "stacks" / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(config))
         state = Path(scratch) / "state"
         state.mkdir()
-        environment = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "plan"}
+        environment = session.environ() | {"PULUMI_BACKEND_URL": backend(state), "PULUMI_CONFIG_PASSPHRASE": "plan"}
         if settings.existing_vpc:
             environment[PLANNED_VPC] = settings.existing_vpc.id
         _pulumi(session.toolchain.pulumi, project, environment, "stack", "init", stack)

@@ -66,7 +66,7 @@ def open_session(docker: DockerEngine | None = None) -> Session:
     variables = {
         "PATH": os.pathsep.join([*path, *(entry for entry in current if entry not in path)]),
         "PULUMI_HOME": str(home),
-        "PULUMI_BACKEND_URL": state_url(),
+        "PULUMI_BACKEND_URL": backend(state_dir()),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{emulator_port()}",
@@ -93,6 +93,10 @@ def state_dir() -> Path:
     return path
 
 
-def state_url() -> str:
-    """The backend URL of `state_dir`; the engine parses it as a URL, so a space has to be escaped."""
-    return "file://" + quote(str(state_dir()))
+def backend(folder: Path) -> str:
+    """The URL of a backend in `folder`; the engine parses it as a URL, so a space has to be escaped.
+
+    Without metadata, which the engine's file store writes into a second file in place: killed meanwhile, it left an
+    empty one, and no stack of the folder could be listed any more.
+    """
+    return f"file://{quote(str(folder))}?metadata=skip"

@@ -325,6 +325,7 @@ def test_a_create_that_is_killed_is_finished_by_the_next_one_and_destroy_ends_an
 ) -> None:
     name = "pr-9"
     previews.cut_off(moment, "create", name, "--base", "local", "--image", previews.digest)
+    assert list(previews.states.glob("*.attrs")) == []  # one that a kill leaves empty hides all stacks from the engine
     made = previews.create(name)
     assert previews.clone.get("/readyz", made["url"])[0] == 200
     accident(previews, name)
