@@ -56,7 +56,7 @@ class Page:
 
 def prometheus_url(session: Session) -> str:
     """Where the Prometheus of the stack `local` answers, on this machine alone. `SlipwayError` where there is none."""
-    outputs = engine.outputs(session) if engine.stack_exists() else {}
+    outputs = engine.outputs()
     service, ecs = f"{project()}-{STACK}-prometheus", client(session, "ecs")
     arns = ecs.list_tasks(cluster=outputs["cluster"])["taskArns"] if "cluster" in outputs else []
     tasks = ecs.describe_tasks(cluster=outputs["cluster"], tasks=arns)["tasks"] if arns else []

@@ -51,20 +51,24 @@ def ask(session: Session, *arguments: str, folder: Path = ROOT) -> str:
     return answer(arguments, folder, binary=session.toolchain.pulumi, environment=session.environ())
 
 
-def outputs(session: Session) -> dict[str, Any]:
-    """The stack's outputs, secrets masked; empty where there is no stack."""
+def resources() -> list[dict[str, Any]]:
+    """Those of the stack's state, read from its file: to start the engine for it takes a second. Secrets stay
+    encrypted; empty where there is no stack, or nothing was deployed yet."""
     if not stack_exists():
-        return {}
-    found: dict[str, Any] = json.loads(ask(session, "stack", "output", "--json", "--stack", STACK))
-    return found
+        return []
+    found = json.loads(_state_file().read_text())["checkpoint"].get("latest") or {}
+    return found.get("resources") or []
 
 
-def not_emulated(session: Session) -> list[str]:
+def outputs() -> dict[str, Any]:
+    """The stack's outputs, secrets encrypted; empty where there is no stack."""
+    return next((r.get("outputs") or {} for r in resources() if r["type"] == "pulumi:pulumi:Stack"), {})
+
+
+def not_emulated() -> list[str]:
     """Names of the resources whose type the emulator lacks: they live in the state alone."""
-    state = json.loads(ask(session, "stack", "export", "--stack", STACK))
     unknown = not_emulated_types()
-    resources = state["deployment"].get("resources") or []
-    return [f"{r['type']} {r['urn'].rsplit('::', 1)[-1]}" for r in resources if r["type"] in unknown]
+    return [f"{r['type']} {r['urn'].rsplit('::', 1)[-1]}" for r in resources() if r["type"] in unknown]
 
 
 def last_changes(session: Session) -> dict[str, int]:
@@ -85,10 +89,7 @@ def _state_file(stack: str = STACK) -> Path:
 
 def resources_known() -> int:
     """How many resources the local stack's state has: those of the last update, whether or not they are still there."""
-    if not stack_exists():
-        return 0
-    found = json.loads(_state_file().read_text())["checkpoint"].get("latest") or {}
-    return sum(1 for resource in found.get("resources") or [] if resource.get("custom"))
+    return sum(1 for resource in resources() if resource.get("custom"))
 
 
 def ensure_stack(session: Session) -> None:

@@ -40,7 +40,7 @@ def last_words(lines: int) -> list[str]:
     """
     session = open_session()
     running = emulator.running()
-    outputs = engine.outputs(session) if running else {}
+    outputs = engine.outputs() if running else {}
     if outputs.get("logGroups") and _serving(session, outputs):
         return []
     failed = _failed_tasks(session) if running else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,7 +100,8 @@ def read_status(session: Session) -> Status:
         there = "running" if running else "does not answer" if emulator.recorded() else "stopped"
         trouble = "nothing is deployed" if there != "does not answer" else "the local AWS does not answer"
         return Status(STACK, "", "", [], there, trouble=trouble)
-    outputs = engine.outputs(session)
+    outputs = engine.outputs()
+    ecs, cluster = client(session, "ecs"), outputs.get("cluster")
     url = str(outputs.get("url", ""))
     health = outputs.get("health") or {"live": "/", "ready": "/"}
     trouble = _ask_app(url, health["live"]) if url else "the stack has no url: the last update did not get that far"
@@ -107,38 +109,37 @@ def read_status(session: Session) -> Status:
         stack=STACK,
         url=url,
         image_digest=str(outputs.get("imageDigest", "")),
-        tasks=_tasks(session, outputs) if "cluster" in outputs else [],
+        tasks=_tasks(ecs, cluster, (outputs.get("services") or {}).values()) if cluster else [],
         emulator="running",
-        services=_services(session, outputs) if "cluster" in outputs else [],
+        services=_services(ecs, cluster) if cluster else [],
         stores=_stores(running.port),
         answers=not trouble,
         trouble=trouble,
         not_ready=_ask_app(url, health["ready"]) if not trouble else "",
-        not_emulated=engine.not_emulated(session),
+        not_emulated=engine.not_emulated(),
     )
 
 
-def _tasks(session: Session, outputs: dict[str, Any]) -> list[Task]:
+def _tasks(ecs: Any, cluster: str, services: Iterable[str]) -> list[Task]:
     return [
         Task(
             id=task["taskArn"].rsplit("/", 1)[-1],
             health=task.get("healthStatus", "UNKNOWN"),
             image_digest=task["containers"][0].get("imageDigest", ""),
         )
-        for service in (outputs.get("services") or {}).values()
-        for task in _described(session, outputs["cluster"], service)
+        for service in services
+        for task in _described(ecs, cluster, service)
     ]
 
 
-def _services(session: Session, outputs: dict[str, Any]) -> list[Service]:
-    ecs, cluster = client(session, "ecs"), outputs["cluster"]
+def _services(ecs: Any, cluster: str) -> list[Service]:
     arns = ecs.list_services(cluster=cluster)["serviceArns"]
     found = ecs.describe_services(cluster=cluster, services=arns)["services"] if arns else []
     return [
         Service(
             name=service["serviceName"],
             desired=service["desiredCount"],
-            healthy=sum(map(_passes, _described(session, cluster, service["serviceName"]))),
+            healthy=sum(map(_passes, _described(ecs, cluster, service["serviceName"]))),
             rollout=_rollout(service["deployments"][0]),
         )
         for service in found
@@ -155,8 +156,7 @@ def _passes(task: dict[str, Any]) -> bool:
     return task["lastStatus"] == "RUNNING" and task.get("healthStatus") != "UNHEALTHY"
 
 
-def _described(session: Session, cluster: str, service: str) -> list[dict[str, Any]]:
-    ecs = client(session, "ecs")
+def _described(ecs: Any, cluster: str, service: str) -> list[dict[str, Any]]:
     arns = ecs.list_tasks(cluster=cluster, serviceName=service)["taskArns"]
     tasks: list[dict[str, Any]] = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
     return tasks
