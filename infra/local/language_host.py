@@ -15,60 +15,71 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2
-from pulumi.automation._server import LanguageServer
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 PARENT_POLL_SECONDS = 0.5
+EMPTY = (
+    "Handshake",
+    "GetPluginInfo",
+    "GetRequiredPlugins",
+    "GetRequiredPackages",
+    "RuntimeOptionsPrompts",
+    "GetProgramDependencies",
+)
+"""Calls whose answer says nothing: plugins are placed beforehand, packages are those of `.venv`."""
 
 
-class Host(LanguageServer):
-    """Answers the engine; the program itself runs in a child process."""
+class Host:
+    """Answers the engine; the program itself runs in a child process.
+
+    In messages as they are on the wire, for the engine starts a host or two for each of its commands, and to import
+    the SDK that names their fields takes longer than all else that they do. An empty message is no bytes.
+    """
 
     def __init__(self, engine_address: str) -> None:
-        super().__init__(lambda: None)
         self.engine_address = engine_address
         self.children: set[subprocess.Popen[bytes]] = set()
 
-    def Handshake(self, request: Any, context: Any) -> Any:
-        return language_pb2.LanguageHandshakeResponse()
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Of the service that the engine asks."""
+        answers = {"About": self.about, "Run": self.run, "Cancel": self.cancel} | dict.fromkeys(EMPTY, _empty)
+        methods = {name: grpc.unary_unary_rpc_method_handler(answer) for name, answer in answers.items()}
+        methods["InstallDependencies"] = grpc.unary_stream_rpc_method_handler(lambda *_: iter(()))
+        return grpc.method_handlers_generic_handler("pulumirpc.LanguageRuntime", methods)
 
-    def Run(self, request: Any, context: Any) -> Any:
-        request.args.insert(0, self.engine_address)  # where LanguageServer.Run looks for it
+    def about(self, request: bytes, context: Any) -> bytes:
+        """What `pulumi about` shows."""
+        from pulumi.runtime.proto import language_pb2
+
+        version = ".".join(map(str, sys.version_info[:3]))
+        return bytes(language_pb2.AboutResponse(executable=sys.executable, version=version).SerializeToString())
+
+    def run(self, request: bytes, context: Any) -> bytes:
+        """Run the program in a process of its own, from a `RunRequest` to a `RunResponse`."""
         with tempfile.TemporaryDirectory() as scratch:
             asked, answered = Path(scratch, "request"), Path(scratch, "response")
-            asked.write_bytes(request.SerializeToString())
+            asked.write_bytes(request)
             child = subprocess.Popen(
-                [sys.executable, "-m", __spec__.name, "--run", str(asked), str(answered)],
+                [sys.executable, "-m", __spec__.name, "--run", str(asked), str(answered), self.engine_address],
             )
             self.children.add(child)
             code = child.wait()
             self.children.discard(child)
-            response = language_pb2.RunResponse()
             if answered.exists():
-                response.ParseFromString(answered.read_bytes())
-            else:
-                response.error = f"the program's process ended with {code}"
-            return response
+                return answered.read_bytes()
+        from pulumi.runtime.proto import language_pb2
 
-    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
-        return language_pb2.RuntimeOptionsResponse()
+        failed = language_pb2.RunResponse(error=f"the program's process ended with {code}")
+        return bytes(failed.SerializeToString())
 
-    def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
-        return iter(())
-
-    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        return language_pb2.GetProgramDependenciesResponse()
-
-    def Cancel(self, request: Any, context: Any) -> Any:
+    def cancel(self, request: bytes, context: Any) -> bytes:
+        """End what runs."""
         self.stop()
-        return empty_pb2.Empty()
+        return b""
 
     def stop(self) -> None:
         """End the programs that run."""
@@ -76,10 +87,20 @@ class Host(LanguageServer):
             child.terminate()
 
 
-def _run_program(asked: Path, answered: Path) -> None:
+def _empty(request: bytes, context: Any) -> bytes:
+    return b""
+
+
+def _run_program(asked: Path, answered: Path, engine_address: str) -> None:
     """Run the program of a `RunRequest` in this process and write down the `RunResponse`."""
+    from pulumi import log
+    from pulumi.automation._server import LanguageServer
+    from pulumi.runtime import resource
+    from pulumi.runtime.proto import language_pb2, source_pb2
+
     request = language_pb2.RunRequest()
     request.ParseFromString(asked.read_bytes())
+    request.args.insert(0, engine_address)  # where LanguageServer.Run looks for it
     directory = Path(request.info.program_directory) / request.info.entry_point
 
     # pulumi_aws makes so many classes that looking for garbage among them is half of its import; a process of seconds
@@ -91,6 +112,10 @@ def _run_program(asked: Path, answered: Path) -> None:
         sys.path.insert(0, str(directory))
         runpy.run_path(str(directory), run_name="__main__")
 
+    # The SDK has no switch for either. Where in the program each resource was made, 25 frames each: a third of a state
+    # that is written at each step. And what it does for each of them, five calls to the engine for `pulumi up --debug`.
+    resource._get_stack_trace = source_pb2.StackTrace
+    log.debug = lambda *_, **__: None
     response = LanguageServer(program).Run(request, None)  # type: ignore[no-untyped-call]
     partial = answered.with_suffix(".partial")
     partial.write_bytes(response.SerializeToString())
@@ -114,14 +139,14 @@ def end_with_parent(ended: threading.Event) -> None:
 def main() -> None:
     """Serve one engine until it ends."""
     if sys.argv[1:2] == ["--run"]:
-        _run_program(Path(sys.argv[2]), Path(sys.argv[3]))
+        _run_program(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     end_with_parent(ended)
     host = Host(sys.argv[-1])
     server = grpc.server(ThreadPoolExecutor(max_workers=4))
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
+    server.add_generic_rpc_handlers((host.handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")

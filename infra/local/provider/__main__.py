@@ -9,10 +9,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from pulumi.runtime.proto import provider_pb2_grpc
 
 from infra.local.language_host import end_with_parent
-from infra.local.provider.service import Provider
+from infra.local.provider.messages import without_the_sdk
 
 WORKERS = 64
 MESSAGE_BYTES = 400 * 1024 * 1024  # as the engine has it
@@ -22,6 +21,11 @@ FINISH_SECONDS = 120
 
 def main() -> None:
     """Serve one engine until it ends."""
+    without_the_sdk()
+    from pulumi.runtime.proto import provider_pb2_grpc
+
+    from infra.local.provider.service import Provider
+
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

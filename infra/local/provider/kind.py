@@ -9,13 +9,16 @@ from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.local.provider import strict
 
 Properties = dict[str, Any]
+
+_session = botocore.session.get_session()
+_making = threading.Lock()
 
 
 class InitFailed(Exception):
@@ -94,6 +97,8 @@ class Kind:
     """Inputs whose change alone is no reason to do anything; the class says why."""
     elsewhere: ClassVar[frozenset[str]] = frozenset()
     """Inputs that the local AWS has a value of its own for, such as a port: the output is that value, never drift."""
+    input_only: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that are no outputs: large ones, which the state would have twice."""
     delete_first: ClassVar[bool] = False
     """Two of these cannot exist at once, so a replacement deletes before it creates."""
     state_only: ClassVar[bool] = False
@@ -154,14 +159,15 @@ def endpoint() -> str:
 def _client(service: str, region: str) -> Any:
     url = endpoint()
     # Keys of the local AWS, whatever account this machine's own settings name.
-    client = boto3.client(
-        service,  # type: ignore[call-overload]  # the stubs know literal names only
-        endpoint_url=url,
-        region_name=region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        config=Config(retries={"max_attempts": 2}, max_pool_connections=32, read_timeout=120),
-    )
+    with _making:  # which takes what the session has read for the clients before
+        client = _session.create_client(
+            service,
+            endpoint_url=url,
+            region_name=region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106
+            config=Config(retries={"max_attempts": 2}, max_pool_connections=32, read_timeout=120),
+        )
     strict.watch(client)
     return client
 

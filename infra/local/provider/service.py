@@ -140,12 +140,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         given.pop("__defaults", None)
         if request.preview:
             later = dict.fromkeys(kind.elsewhere, UNKNOWN)
-            return provider_pb2.CreateResponse(id="", properties=encode(given | later, hidden | kind.secret))
+            return provider_pb2.CreateResponse(id="", properties=_outputs(kind, given | later, hidden | kind.secret))
 
         def create() -> Any:
             id, outputs = kind.create(self.aws, given)
             journal.record("created", _stack(request.urn), kind.type_name, id, given | outputs)
-            return provider_pb2.CreateResponse(id=id, properties=encode(given | outputs, hidden | kind.secret))
+            return provider_pb2.CreateResponse(id=id, properties=_outputs(kind, given | outputs, hidden | kind.secret))
 
         return self._guard(context, kind, given, hidden, create, _stack(request.urn))
 
@@ -170,7 +170,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             properties = known | {key: as_written(known[key], v) if key in known else v for key, v in found.items()}
             marks = hidden | hidden_inputs | kind.secret
             return provider_pb2.ReadResponse(
-                id=request.id, properties=encode(properties, marks), inputs=encode(inputs | written, marks)
+                id=request.id, properties=_outputs(kind, properties, marks), inputs=encode(inputs | written, marks)
             )
 
         return self._guard(context, kind, known, hidden, read, _stack(request.urn))
@@ -187,11 +187,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         after = {key: value for key, value in new.items() if key not in kept} | kept
         if request.preview:
             moving = dict.fromkeys(kind.moving, UNKNOWN)
-            return provider_pb2.UpdateResponse(properties=encode(after | moving, marks))
+            return provider_pb2.UpdateResponse(properties=_outputs(kind, after | moving, marks))
 
         def update() -> Any:
             outputs = kind.update(self.aws, request.id, known | old, new)
-            return provider_pb2.UpdateResponse(properties=encode(after | outputs, marks))
+            return provider_pb2.UpdateResponse(properties=_outputs(kind, after | outputs, marks))
 
         return self._guard(context, kind, after, marks, update, _stack(request.urn))
 
@@ -251,6 +251,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         except (Cancelled, Refused, SlipwayError, TimeoutError) as error:
             _fail(context, str(error))
         raise AssertionError("unreachable: the call was aborted")
+
+
+def _outputs(kind: Kind, properties: Properties, marks: set[str] | frozenset[str]) -> Any:
+    return encode({key: value for key, value in properties.items() if key not in kind.input_only}, marks)
 
 
 def _found(kind: Kind, aws: Context, id: str, known: Properties) -> Properties | None:

@@ -11,8 +11,6 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from docker.utils.build import exclude_paths
-
 from infra.local.docker_engine import buildkit_client
 from infra.local.provider.kind import Cancelled, Context, Kind, Properties, Refused, set_of
 
@@ -35,6 +33,7 @@ class Image(Kind):
     # The registry's password is another one in each run; a secret is no part of what is built.
     uncompared = set_of("registries secrets buildOnPreview")
     secret = set_of("secrets")
+    input_only = set_of("secrets")
     moving = set_of("digest ref contextHash")
 
     def prepare(self, aws: Context, given: Properties) -> Properties:
@@ -69,6 +68,8 @@ class Image(Kind):
 
 
 def _context_hash(context: Path, dockerfile: Path) -> str:
+    from docker.utils.build import exclude_paths  # of all types only this one needs it, and it brings much along
+
     ignore = next((p for p in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore") if p.exists()), None)
     patterns = []
     if ignore:
