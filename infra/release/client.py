@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ import pulumi
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import ProfileNotFound
+from botocore.loaders import create_loader
 
 from infra.errors import SlipwayError
 
@@ -48,11 +49,16 @@ class Aws:
     proxies: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 5
     """How often a call is tried that AWS does not answer, or throttles."""
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Service -> its client: to make one takes longer than to ask it."""
 
     def client(self, service: str) -> Any:
         """A client of a service."""
-        config = Config(retries={"mode": "standard", "max_attempts": self.attempts}, proxies=dict(self.proxies) or None)
-        return self.session.client(service, endpoint_url=self.endpoints.get(service), config=config)
+        if service not in self.made:
+            retries: Any = {"mode": "standard", "max_attempts": self.attempts}
+            config = Config(retries=retries, proxies=dict(self.proxies) or None)
+            self.made[service] = self.session.client(service, endpoint_url=self.endpoints.get(service), config=config)
+        return self.made[service]
 
     @cached_property
     def account(self) -> str:
@@ -114,6 +120,7 @@ def configured(given: Mapping[str, Any]) -> Aws:
         raise SlipwayError(
             f"{error}.", "Make it (aws configure --profile NAME), or change aws:profile or AWS_PROFILE."
         ) from None
+    _knowing_services(source)
     if config.get("customCaBundle"):
         source.set_config_variable("ca_bundle", config["customCaBundle"])
     if config.get("region"):
@@ -129,6 +136,17 @@ def configured(given: Mapping[str, Any]) -> Aws:
     if config.get("allowedAccountIds") == [LOCAL_ACCOUNT]:
         found.events.register_first("before-send", _refuse_what_leaves_this_machine)
     return Aws(found, endpoints, proxies)
+
+
+def _knowing_services(session: Any) -> None:
+    """Give a session AWS's descriptions of its services, which are read once for all: each hook of a program opens
+    one."""
+    session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
+
+
+@cache
+def _descriptions(folder: str | None) -> Any:
+    return create_loader(folder)
 
 
 def _refuse_what_leaves_this_machine(request: Any, **_: Any) -> None:
@@ -165,6 +183,7 @@ def _assumed(source: Any, role: Mapping[str, Any], endpoint: str | None) -> Any:
         extra_args=more,
     )
     assumed = botocore.session.Session()
+    _knowing_services(assumed)
     assumed.set_config_variable("region", source.get_config_variable("region"))
     # botocore's own way to a role from keys that are not in a file: it has no public one.
     vars(assumed)["_credentials"] = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
