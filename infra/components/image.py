@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from infra.settings import ROOT, Settings
 
 TRACING = "tracing"
 """The extra of an app that brings what traces it."""
+CA_MOUNT = re.compile(r"\bid=ca\b")
+"""Of a RUN in a Dockerfile, `--mount=type=secret,id=ca`."""
 COPIES = ROOT / ".slipway" / "build"
 """Where the copies lie that builds read."""
 
@@ -143,14 +146,7 @@ class Image(pulumi.ComponentResource):
         self.register_outputs({"digest": self.digest})
 
     def _build(self, name: str, args: ImageArgs) -> pulumi.Output[str]:
-        copy, hashed = build_context(
-            args.source,
-            args.dockerfile,
-            extra=args.extra,
-            appended=args.appended,
-            told=f"{args.architecture} {sorted(args.build_args.items())}{args.refreshed}",
-            into=COPIES / name,
-        )
+        copy, hashed = context_of(name, args)
         tag = f"{args.tag_prefix}{hashed}"
         repository = args.registry.url
         login = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
@@ -163,7 +159,7 @@ class Image(pulumi.ComponentResource):
             platforms=[
                 docker_build.Platform.LINUX_ARM64 if args.architecture == "ARM64" else docker_build.Platform.LINUX_AMD64
             ],
-            secrets=_ca_secret(),
+            secrets={"ca": pulumi.Output.secret(bundle)} if (bundle := ca_bundle(args.dockerfile)) else None,
             network=docker_build.NetworkMode(args.network),
             tags=[pulumi.Output.format("{0}:{1}", repository, tag)],
             registries=[
@@ -177,6 +173,18 @@ class Image(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks, retain_on_delete=True),
         )
         return image.digest
+
+
+def context_of(name: str, args: ImageArgs) -> tuple[Path, str]:
+    """The copy that the build of the image `name` reads, and its hash."""
+    return build_context(
+        args.source,
+        args.dockerfile,
+        extra=args.extra,
+        appended=args.appended,
+        told=f"{args.architecture} {sorted(args.build_args.items())}{args.refreshed}",
+        into=COPIES / name,
+    )
 
 
 def _base(settings: Settings, image: str) -> str:
@@ -216,9 +224,12 @@ def _extras(source: Path) -> set[str]:
     return set(found.get("project", {}).get("optional-dependencies", {}))
 
 
-def _ca_secret() -> dict[str, pulumi.Input[str]] | None:
-    """The host's CA bundle, where one is named: builds behind a company proxy need it."""
+def ca_bundle(dockerfile: Path) -> str:
+    """The host's CA bundle, where one is named: builds behind a company proxy need it. It is their secret `ca`.
+
+    Empty for a build that does not mount it: the state keeps it, and its 300 kB are written at each step of an update.
+    """
     bundle = os.environ.get("SSL_CERT_FILE")
-    if not bundle or not Path(bundle).is_file():
-        return None
-    return {"ca": pulumi.Output.secret(Path(bundle).read_text())}
+    if not bundle or not Path(bundle).is_file() or not CA_MOUNT.search(dockerfile.read_text(encoding="utf-8")):
+        return ""
+    return Path(bundle).read_text()
