@@ -5,15 +5,19 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from infra.errors import SlipwayError
 from infra.local.emulator import process
 from infra.local.session import emulator_port
+from tests.local.clone import docker_lines
 from tests.local.conftest import until
+from tests.local.site import Site
 
 PORT = 4799
 
@@ -66,3 +70,17 @@ def test_a_proxy_of_the_shell_is_not_asked_for_this_machine(monkeypatch: pytest.
         proxy.settimeout(0.2)
         with pytest.raises(TimeoutError):
             proxy.accept()
+
+
+@pytest.mark.e2e
+def test_one_that_is_told_to_end_leaves_no_container_though_its_services_want_some(
+    emulator: process.Emulator, aws: Callable[[str], Any]
+) -> None:
+    site = Site(aws, emulator)
+    site.serve(site.define(), count=3)
+    mine = ("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={emulator.port}")
+    until(lambda: len(docker_lines(*mine)) == 3)
+    told = psutil.Process(emulator.pid)
+    told.terminate()
+    told.wait(60)
+    assert docker_lines(*mine) == []

@@ -70,6 +70,7 @@ def main() -> None:
     from infra.local.emulator import cleanup, services
     from infra.local.emulator.alb.websocket import through_balancers
     from infra.local.emulator.ecs.protection import through_agent
+    from infra.local.emulator.ecs.tasks import ending
 
     services.install()
     config = Config()
@@ -90,6 +91,7 @@ def main() -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
+    ending.set()
     cleanup.remove_all(arguments.port, data=False)
     os._exit(0)  # ministack's threads would hold up a normal exit
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ministack.services import ecs
 
-from infra.local.emulator.ecs import history, protection, scheduler, tasks
+from infra.local.emulator.ecs import changes, history, protection, scheduler, tasks
 from infra.local.emulator.ecs.containers import unsupported
 from infra.local.emulator.ecs.dependencies import refused
 
@@ -32,6 +32,7 @@ def install() -> None:
         "GetTaskProtection": protection.get,
     }
     ecs._ACTION_MAP.update(replaced)
+    changes.start()
     scheduler.start()
 
 

@@ -19,7 +19,7 @@ from ministack.services import alb, ecs
 from infra.local.emulator.alb.health import checker, deregistration_delay
 from infra.local.emulator.ecs import breaker, history
 from infra.local.emulator.ecs.protection import protected
-from infra.local.emulator.ecs.tasks import Task, runs
+from infra.local.emulator.ecs.tasks import Task, ending, runs
 
 log = logging.getLogger("slipway.ecs")
 
@@ -40,8 +40,7 @@ def start() -> None:
 
 
 def _loop() -> None:
-    while True:
-        time.sleep(TICK_SECONDS)
+    while not ending.wait(TICK_SECONDS):
         for (account, region, key), service in list(ecs._services.all_items()):
             if service["status"] == "INACTIVE":
                 continue

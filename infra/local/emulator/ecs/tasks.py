@@ -14,7 +14,7 @@ from ministack.core.responses import request_scope
 from ministack.services import ecs
 
 from infra.local.emulator import host
-from infra.local.emulator.ecs import events, images
+from infra.local.emulator.ecs import changes, events, images
 from infra.local.emulator.ecs.containers import container_name, options, volume_name
 from infra.local.emulator.ecs.dependencies import (
     DEPENDENCY_SECONDS,
@@ -28,9 +28,14 @@ from infra.local.emulator.ecs.failures import ESSENTIAL_EXITED, OUT_OF_MEMORY, S
 from infra.local.emulator.labels import TASK_LABEL, labels
 
 Task = dict[str, Any]
-WATCH_SECONDS = 0.5
+START_SECONDS = 0.25
+"""Between two looks at whether those that a container waits for have got there."""
 STOP_TIMEOUT_SECONDS = 30
 """ECS's default for a container's stopTimeout."""
+
+
+ending = threading.Event()
+"""This process is: no container is started any more, for nobody would take it away."""
 
 
 class Stopped(Exception):
@@ -63,6 +68,7 @@ class TaskRun:
         """Start the containers, watch them, and end the task when an essential one exits."""
         with request_scope(*self.scope):
             try:
+                changes.expect(self.id)
                 arguments = self._arguments()
                 self._pull()
                 self._network()
@@ -154,7 +160,7 @@ class TaskRun:
                     del waiting[name]
             if self.observe():
                 return
-            if waiting and self._stop_asked.wait(WATCH_SECONDS / 2):
+            if waiting and self._stop_asked.wait(START_SECONDS):
                 raise Stopped
 
     def _states(self) -> dict[str, dict[str, Any]]:
@@ -172,7 +178,7 @@ class TaskRun:
         self._record(name).update(lastStatus="STOPPED", exitCode=NEVER_STARTED, reason=reason)
 
     def _start(self, name: str, arguments: dict[str, Any]) -> None:
-        if self._stop_asked.is_set():
+        if self._stop_asked.is_set() or ending.is_set():
             raise Stopped
         if self.pause:
             arguments["network_mode"] = f"container:{self.pause.id}"
@@ -216,7 +222,7 @@ class TaskRun:
                 self.drain(self.task)
                 self._finish(*ESSENTIAL_EXITED)
                 return
-            time.sleep(WATCH_SECONDS)
+            changes.wait(self.id)
 
     def observe(self) -> bool:
         """Write down each container's status and health; whether an essential one has ended."""
@@ -256,6 +262,7 @@ class TaskRun:
                 volume.remove(force=True)
             self.task["stoppedAt"] = ecs._iso()
             _set(self.task, "STOPPED")
+        changes.forget(self.id)
         events.stopped(self.task)
 
     def _end(self, name: str) -> None:
