@@ -9,10 +9,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from app.api import health, v1
 from app.api.responses import add_problem_schema
 from app.core import tracing
-from app.core.errors import install_error_handlers
 from app.core.guard import Guard
 from app.core.logging import configure_logging
 from app.core.overload import InFlightLimit
+from app.core.problems import install_error_handlers
 from app.core.request_layer import RequestLayer
 from app.core.settings import Settings, get_settings
 from app.resources import OpenOnDemand, lifespan

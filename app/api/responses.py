@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.core.errors import PROBLEM_JSON
+from app.core.problems import PROBLEM_JSON
 from app.schemas.problem import ProblemRead
 
 WORDS = {

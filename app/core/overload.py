@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core import metrics
-from app.core.errors import problem_response
 from app.core.guard import PROBES
 from app.core.notes import notes_of
+from app.core.problems import problem_response
 
 RETRY_SECONDS = 1
 """The least that the header can say; a full worker is expected to have room sooner (docs/app.md, Overload).
