@@ -1,6 +1,8 @@
 # Thin on purpose: each target is one command. `make help` lists them.
 .DEFAULT_GOAL := help
 SLIPWAY := .venv/bin/slipway
+# A command starts a dozen of Python's processes: what one has compiled is there for the next, in folders git ignores.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this list
