@@ -12,7 +12,7 @@ from infra.local.emulator import process as emulator
 from infra.local.paths import cache_dir, project, run_dir
 from infra.local.progress import console, step
 
-CACHES = ("pulumi", "debootstrap", "scratch", "layers")
+CACHES = ("pulumi", "debootstrap", "scratch", "layers", "mypy")
 
 
 def clean() -> None:
