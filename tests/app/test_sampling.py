@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from pydantic import ValidationError
 
-from app.core import sampling
+from app.core import overload, sampling
 from app.core.logging import JsonFormatter
 from app.core.settings import Settings
 from tests.app.conftest import Running
@@ -114,8 +114,9 @@ async def test_a_slow_answer_always_has_a_line(
 
 
 async def test_refusals_of_a_full_process_are_sampled_for_they_are_many_and_alike(
-    running: Running, lines: io.StringIO
+    running: Running, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(overload, "RETRY_SECONDS", 0)  # as long as each waits for its refusal
     app = await running.app(log_sample_rate=HALF, max_in_flight=1)
     api = await running.client(app)
 

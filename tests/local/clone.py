@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,8 +33,12 @@ class Clone:
         # SLIPWAY_RUN_DIR is not this clone's: an `eval "$(slipway env)"` around the tests must not reach it.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_RUN")}
         self.env = inherited | {"SLIPWAY_PORT": str(port), "PYTHONPATH": str(root)}
+        self.url = ""
+        """Of the stack local, once it was asked for."""
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        if arguments[0] in ("up", "down"):
+            self.url = ""
         return subprocess.Popen(
             [sys.executable, "-m", "infra.cli", *arguments],
             cwd=self.root,
@@ -66,7 +71,9 @@ class Clone:
 
     def answer(self, method: str, path: str, body: str = "", url: str = "") -> tuple[int, Message, str]:
         """Status, headers and body."""
-        parts = urlsplit(url or self.status()["url"])
+        if not url and not self.url:
+            self.url = self.status()["url"]
+        parts = urlsplit(url or self.url)
         connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=10)
         try:
             connection.request(method, path, body or None, {"Host": parts.netloc, "Content-Type": "application/json"})
@@ -80,9 +87,9 @@ class Clone:
         return self.shell(shlex.join(["pulumi", *arguments, "--stack", stack]), code)
 
     def shell(self, commands: str, code: int = 0) -> str:
-        """What somebody types, after `eval "$(slipway env)"`: up to the first command that fails."""
+        """What somebody types, after `eval "$(slipway env)"`, once in a shell: up to the first command that fails."""
         done = subprocess.run(
-            ["bash", "-c", f'set -e; eval "$(python -m infra.cli env)"; {commands}'],
+            ["bash", "-c", f"set -e\n{self.exports}\n{commands}"],
             cwd=self.root,
             env=self.in_its_shell(),
             capture_output=True,
@@ -90,6 +97,14 @@ class Clone:
             timeout=COMMAND_SECONDS,
         )
         assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    @cached_property
+    def exports(self) -> str:
+        """What `slipway env` prints in a shell in the copy."""
+        command = [sys.executable, "-m", "infra.cli", "env"]
+        done = subprocess.run(command, cwd=self.root, env=self.in_its_shell(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     def in_its_shell(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,28 @@ def engine(emulator: process.Emulator) -> Any:
     return docker.from_env()
 
 
-@pytest.fixture
-def stack(emulator: process.Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+@contextmanager
+def a_stack(emulator: process.Emulator, folder: Path) -> Iterator[Stack]:
     """A project of its own on the running emulator, destroyed at the end."""
-    monkeypatch.setenv("SLIPWAY_PORT", str(emulator.port))
-    stack = Stack(tmp_path)
-    yield stack
-    stack.run("destroy", "--yes", "--skip-preview", "--stack", "probe")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_PORT", str(emulator.port))
+        stack = Stack(folder)
+        yield stack
+        stack.run("destroy", "--yes", "--skip-preview", "--stack", "probe")
+
+
+@pytest.fixture
+def stack(emulator: process.Emulator, tmp_path: Path) -> Iterator[Stack]:
+    """For one test."""
+    with a_stack(emulator, tmp_path) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def shared_stack(emulator: process.Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """For tests of a file that go on from what the former has left: to make one takes longer than to look at it."""
+    with a_stack(emulator, tmp_path_factory.mktemp("shared")) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from infra.local.session import open_session
+from infra.local.session import backend, open_session
 
 PROJECT = "name: probe\nruntime: {name: python}\n"
 
@@ -22,7 +22,7 @@ class Stack:
         self.pulumi = str(session.toolchain.pulumi)
         state = root / "state"
         state.mkdir()
-        self.env = session.environ() | {"PULUMI_BACKEND_URL": f"file://{state}"}
+        self.env = session.environ() | {"PULUMI_BACKEND_URL": backend(state)}
         self.run("stack", "init", "probe")
 
     def program(self, body: str) -> None:
@@ -40,6 +40,6 @@ class Stack:
     def state(self) -> str:
         return self.run("stack", "export", "--stack", "probe")
 
-    def resource(self, name: str) -> Any:
+    def resource(self, name: str, type: str = "") -> Any:
         resources = json.loads(self.state())["deployment"]["resources"]
-        return next(r for r in resources if r["urn"].endswith(f"::{name}"))
+        return next(r for r in resources if r["urn"].endswith(f"{type}::{name}"))

@@ -1,8 +1,7 @@
-"""Under the real engine: every `up` looks at what serves, also one that changes nothing."""
+"""Under the real engine: every `up` looks at what serves, also one that changes nothing. One stack serves all tests."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ from infra.release.program import verified_on_every_up
 
 cluster = aws.ecs.Cluster("main", name="probe")
 definition = aws.ecs.TaskDefinition(
-    "web", family="FAMILY", requires_compatibilities=["FARGATE"], network_mode="awsvpc", cpu="256", memory="512",
+    "web", family="probe", requires_compatibilities=["FARGATE"], network_mode="awsvpc", cpu="256", memory="512",
     skip_destroy=True, container_definitions=json.dumps([{
         "name": "web", "image": "python:3.11-slim", "essential": True, "stopTimeout": 2,
         "command": ["python3", "-u", "-c", "import time; RUN"]}]))
@@ -29,34 +28,33 @@ service = aws.ecs.Service(
     deployment_circuit_breaker={"enable": True, "rollback": True}, wait_for_steady_state=False)
 verified_on_every_up(service, cluster_arn=cluster.arn, name=service.name, task_definition_arn=definition.arn)
 """
-_numbers = itertools.count()
 GOOD, BAD = "time.sleep(600)", "print('about to fall'); time.sleep(1); raise SystemExit(3)"
 
 
 class Service:
-    """A stack with one service, of a family of its own."""
+    """A stack with one service."""
 
-    def __init__(self, stack: Stack, family: str) -> None:
-        self.stack, self.family = stack, family
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
 
     def up(self, run: str, code: int = 0) -> str:
-        self.stack.program(PROGRAM.replace("FAMILY", self.family).replace("RUN", run))
+        self.stack.program(PROGRAM.replace("RUN", run))
         return self.stack.up(code)
 
 
-@pytest.fixture
-def running(stack: Stack) -> Service:
-    service = Service(stack, f"probe-{next(_numbers)}")
+@pytest.fixture(scope="module")
+def running(shared_stack: Stack) -> Service:
+    service = Service(shared_stack)
     said = service.up(GOOD)
     assert "web rolling out: 0 pending, 1 running" in said
-    assert f"web serves {service.family}:1" in said
+    assert "web serves probe:1" in said
     return service
 
 
 def test_an_up_that_changes_nothing_looks_all_the_same(running: Service) -> None:
     said = running.up(GOOD)
     assert "4 unchanged" in said
-    assert f"web serves {running.family}:1" in said
+    assert "web serves probe:1" in said
 
 
 def test_after_a_rollback_no_up_says_success_until_it_is_mended(running: Service) -> None:
@@ -65,7 +63,7 @@ def test_after_a_rollback_no_up_says_success_until_it_is_mended(running: Service
         assert "ECS rolled back to the revision before" in said
         assert "web exited with 3" in said
         assert "Traceback" not in said
-    assert f"web serves {running.family}:3" in running.up(GOOD + "; pass")
+    assert "web serves probe:3" in running.up(GOOD + "; pass")
 
 
 def test_a_change_by_hand_is_said_and_put_back(running: Service, aws: Callable[[str], Any]) -> None:
@@ -80,9 +78,9 @@ def test_a_change_by_hand_is_said_and_put_back(running: Service, aws: Callable[[
         return bool(listed[0]["status"] == "SUCCESSFUL")
 
     until(ended)
-    assert "Somebody else deployed by-hand:1 to web" in running.up(GOOD)
+    assert "Somebody else deployed by-hand:1 to web" in running.up(GOOD + "; pass")
     (service,) = ecs.describe_services(cluster="probe", services=["web"])["services"]
-    assert service["taskDefinition"].endswith(f"{running.family}:1")
+    assert service["taskDefinition"].endswith("probe:3")
 
 
 def test_a_preview_looks_at_nothing(running: Service) -> None:
