@@ -54,12 +54,21 @@ class ImageArgs:
 
     @classmethod
     def of_the_app(
-        cls, app: App, settings: Settings, *, registry: RegistryFacts, hooks: pulumi.ResourceHookBinding | None
+        cls,
+        app: App,
+        settings: Settings,
+        *,
+        registry: RegistryFacts,
+        hooks: pulumi.ResourceHookBinding | None,
+        stores: Collection[str] | None = None,
     ) -> ImageArgs:
-        """The app's image: by its own Dockerfile, or by docker/app for a module."""
+        """The app's image: by its own Dockerfile, or by docker/app for a module.
+
+        It verifies the servers of `stores`, without them of all that the app has.
+        """
         source = ROOT / app.source
         own = bool(app.dockerfile)
-        extra, appended = authorities(settings, app.stores)
+        extra, appended = authorities(settings, set(app.stores if stores is None else stores))
         arguments = {"BASE_IMAGE": _base(settings, settings.base_image)}
         if not own:
             arguments |= {"SOURCE": source.name, "MODULE": app.module}

@@ -16,7 +16,7 @@ from infra import contract
 from infra.app import App
 from infra.app_file import load_app
 from infra.errors import SlipwayError
-from infra.local import engine
+from infra.local import engine, prebuilt
 from infra.local.base_images import ensure_bases
 from infra.local.docker_engine import DockerEngine, ensure_docker, stop_docker_if_ours
 from infra.local.emulator import process as emulator
@@ -24,7 +24,7 @@ from infra.local.paths import ROOT, run_dir
 from infra.local.progress import console, step, timings, together
 from infra.local.session import Session, emulator_port, open_session
 from infra.local.status import Status, read_status
-from infra.local.toolchain import ensure_pulumi
+from infra.local.toolchain import cached_pulumi, ensure_pulumi, path_pulumi
 from infra.settings import Settings
 
 ANSWER_SECONDS = 30
@@ -92,6 +92,8 @@ def _set_up(app: App, settings: Settings) -> DockerEngine:
             found.append(ensure_docker())
         for image in ensure_bases(needed):
             console.print(f"  {image.reference}: {image.origin}")
+        if not (cached_pulumi() or path_pulumi()[0]):  # it is being built, for minutes
+            prebuilt.begin(app, settings, found[0].client)
 
     def pulumi() -> None:
         with step("Pulumi"):

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from infra.app_file import load_app
+from infra.local import prebuilt
 from infra.local.base_images import ensure_base
-from infra.local.docker_engine import ensure_docker
+from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
+from infra.settings import Settings
+from tests.local.clone import docker_lines
 
 pytestmark = pytest.mark.e2e
 
@@ -44,3 +48,17 @@ def test_an_ordinary_dockerfile_builds_on_the_python_image_and_runs(tmp_path: Pa
             assert ran.stdout.strip() == "3.10", ran.stderr
     finally:
         subprocess.run([docker, "image", "rm", "--force", image], check=True, capture_output=True)
+
+
+def test_an_image_that_was_begun_while_pulumi_was_built_leaves_layers_and_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_RUN_DIR", str(tmp_path))
+    settings, docker = Settings.from_files("local"), ensure_docker()
+    try:
+        for _ in range(2):
+            prebuilt.begin(load_app(settings), settings, docker.client)
+        assert "CACHED" in (tmp_path / "log" / "image-build.log").read_text()
+        assert docker_lines("images", "--quiet", "--filter", "reference=slipway-prebuilt-*") == []
+    finally:
+        stop_docker_if_ours()

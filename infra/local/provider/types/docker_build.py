@@ -95,7 +95,7 @@ def _build_and_push(aws: Context, given: Properties) -> str:
             raise Refused(f"{tag} is not in the local registry: the local provider pushes nowhere else")
     docker = os.environ.get("SLIPWAY_DOCKER") or str(buildkit_client() or "docker")  # none is named to plain `pulumi`
     with tempfile.TemporaryDirectory() as scratch:
-        _run(aws, [docker, "build", *_arguments(given, Path(scratch))], "The image does not build")
+        _run(aws, [docker, "build", *options(given, Path(scratch))], "The image does not build")
     digest = ""
     for tag in tags:
         told = _run(aws, [docker, "push", tag], f"{tag} cannot be pushed")
@@ -106,12 +106,12 @@ def _build_and_push(aws: Context, given: Properties) -> str:
     return digest
 
 
-def _arguments(given: Properties, scratch: Path) -> list[str]:
+def options(given: Properties, scratch: Path) -> list[str]:
     """The options of `docker build`. Secrets go through files that only this user reads, never through arguments."""
     found = ["--file", given["dockerfile"]["location"]]
     for key, value in sorted((given.get("buildArgs") or {}).items()):
         found += ["--build-arg", f"{key}={value}"]
-    for tag in given["tags"]:
+    for tag in given.get("tags") or []:
         found += ["--tag", tag]
     for platform in given.get("platforms") or []:
         found += ["--platform", platform]
