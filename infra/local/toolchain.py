@@ -130,6 +130,7 @@ def _build(home: Path) -> None:
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         _pulumi(home),
         options=["-ldflags", f"-s -w -X {version}"],
+        first=True,  # what a first `make up` waits for
         instead="Install pulumi from https://www.pulumi.com/docs/install/ or Go 1.26 from https://go.dev/dl/",
     )
 
