@@ -61,6 +61,8 @@ def open_session(docker: DockerEngine | None = None) -> Session:
     home = run_dir() / "pulumi"
     home.mkdir(exist_ok=True)
     install_provider(home)
+    for left in state_dir().rglob("*.attrs"):  # of a state from before `backend`: one may be what a kill has emptied
+        left.unlink(missing_ok=True)
     path = [*map(str, toolchain.path_entries), str(Path(sys.executable).parent)]
     current = os.environ.get("PATH", "").split(os.pathsep)
     variables = {

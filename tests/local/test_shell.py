@@ -71,6 +71,15 @@ def test_boto3_talks_to_this_machine_whatever_profile_or_configuration_file_a_us
     assert found.meta.region_name == "us-east-1"
 
 
+@pytest.mark.usefixtures("session")
+def test_what_a_kill_has_emptied_beside_a_state_of_before_is_taken_away() -> None:
+    left = sessions.state_dir() / ".pulumi" / "pr-1.json.attrs"
+    left.parent.mkdir()
+    left.touch()
+    sessions.open_session()
+    assert not left.exists()
+
+
 def test_a_proxy_stays_for_downloads_and_goes_around_this_machine(session: sessions.Session) -> None:
     environment = session.environ()
     assert environment["HTTP_PROXY"] == FOREIGN["HTTP_PROXY"]
