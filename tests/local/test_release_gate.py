@@ -106,6 +106,11 @@ class Release:
         tasks = self.ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"] if arns else []
         return sorted(tasks, key=lambda task: task["createdAt"])
 
+    def revision(self) -> int:
+        """Of the web's task definition in the state."""
+        found = self.stack.resource("web", "aws:ecs/taskDefinition:TaskDefinition")
+        return int(found["outputs"]["revision"])
+
     def deployments(self) -> list[str]:
         """How each of the service came out, in their order."""
         listed = self.ecs.list_service_deployments(cluster=self.name, service="web")["serviceDeployments"]
@@ -194,7 +199,8 @@ def test_after_an_engine_that_was_ended_in_any_phase_the_next_up_goes_on(
     serving: Release, phase: str, how: signal.Signals
 ) -> None:
     """Nothing is doubled, and no two migrations run at once: one that goes on is followed to its end."""
-    version, migrated, deployed = f"{phase} {how.name}", len(serving.migrations()), len(serving.deployments())
+    version, former_revision = f"{phase} {how.name}", serving.revision()
+    migrated, deployed = len(serving.migrations()), len(serving.deployments())
     migrate = f"print('migrating'); time.sleep(6)  # {version}"
     changed = {"count": 2, "version": version, "migrate": migrate, "slow": 4}
     serving.write(**changed)
@@ -212,8 +218,7 @@ def test_after_an_engine_that_was_ended_in_any_phase_the_next_up_goes_on(
         assert former["stoppedAt"] <= later["createdAt"]
     assert 1 <= len(ran) <= 2  # an ended engine does not know how the one that it had begun came out
     assert {task["containers"][0]["exitCode"] for task in ran} == {0}
-    newest = serving.stack.resource("web", "aws:ecs/taskDefinition:TaskDefinition")["outputs"]["revision"]
-    until(lambda: serving.running() == [str(newest)] * 2)
+    until(lambda: serving.running() == [str(former_revision + 1)] * 2)
     assert serving.deployments()[deployed:] == ["SUCCESSFUL"]
 
 
