@@ -18,6 +18,7 @@ def begin(app: App, settings: Settings, docker: Path) -> None:
 
     Raises `SlipwayError` with the build's last lines.
     """
+    from infra.components.build_context import KIT_FOLDER
     from infra.components.image import ImageArgs, ca_bundle, context_of  # seconds of pulumi_aws, for a first `up` alone
     from infra.foundation import RegistryFacts
     from infra.local.provider.types.docker_build import options
@@ -30,7 +31,7 @@ def begin(app: App, settings: Settings, docker: Path) -> None:
         copy, _ = context_of("prebuilt", args)
         given = {
             "context": {"location": str(copy)},
-            "dockerfile": {"location": str(copy / ".slipway" / "Dockerfile")},
+            "dockerfile": {"location": str(copy / KIT_FOLDER / "Dockerfile")},
             "buildArgs": args.build_args,
             "network": args.network,
             "tags": [name],
