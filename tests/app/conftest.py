@@ -118,10 +118,17 @@ async def running(base_settings: Settings) -> AsyncIterator[Running]:
         yield Running(stack, base_settings)
 
 
+@pytest.fixture(scope="session")
+async def shared(base_settings: Settings) -> AsyncIterator[FastAPI]:
+    """For tests that take the settings as they are: a new app has to compile its statements and to connect again."""
+    async with AsyncExitStack() as stack:
+        yield await Running(stack, base_settings).app()
+
+
 @pytest.fixture
-async def api(running: Running) -> httpx.AsyncClient:
+async def api(running: Running, shared: FastAPI) -> httpx.AsyncClient:
     """A client without an account."""
-    return await running.client()
+    return await running.client(shared)
 
 
 class User:
