@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,12 @@ from tests.app.servers import Server, postgres, redis
 KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 PRODUCTIONS_ARGON2 = security.ARGON2
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that the tests make
+
+
+def copy_of_the_app(folder: Path) -> None:
+    """Its sources below `folder`: not its packages, which are hundreds of megabytes."""
+    left_out = shutil.ignore_patterns("__pycache__", ".venv", ".data")
+    shutil.copytree(Path(__file__).parents[2] / "app", folder / "app", ignore=left_out)
 
 
 def pytest_configure() -> None:

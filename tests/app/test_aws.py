@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from app.jobs.exports import export as export_job
 from app.jobs.files import REQUEST_SECONDS, BucketFiles, FilesUnavailableError
 from app.jobs.sender import CelerySender
 from app.migrate import upgrade
-from tests.app.conftest import KEY, Running, User, new_database, register
+from tests.app.conftest import KEY, Running, User, copy_of_the_app, new_database, register
 from tests.app.servers import Gate, Server, aws
 from tests.app.test_production import ROOT, environment
 from tests.app.test_protection import Agent
@@ -279,7 +278,7 @@ async def greet(run: Run, path: str, *, name: str) -> None:
 
 async def test_a_job_is_one_file_of_its_own(world: World, tmp_path: Path) -> None:
     world.folder = tmp_path / "tree"
-    shutil.copytree(ROOT / "app", world.folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_of_the_app(world.folder)
     (world.folder / "app" / "jobs" / "greet.py").write_text(JOB)
     send = f"""
 import asyncio

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.conftest import PASSWORD
+from tests.app.conftest import PASSWORD, copy_of_the_app
 from tests.app.test_production import ROOT, environment
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -38,7 +38,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_entity_and_the_job_of_the_documentation_work(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__", ".venv", ".data"))
+    copy_of_the_app(tmp_path)
     for name in ("add-an-entity.diff", "add-a-job.diff"):
         applied = run(tmp_path, "git", "apply", str(EXAMPLES / name))
         assert applied.returncode == 0, applied.stderr
@@ -52,7 +52,7 @@ def test_the_entity_and_the_job_of_the_documentation_work(tmp_path: Path) -> Non
 
 
 def test_the_examples_are_in_the_houses_style(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__", ".venv", ".data"))
+    copy_of_the_app(tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name in ("add-an-entity.diff", "add-a-job.diff"):
         assert run(tmp_path, "git", "apply", str(EXAMPLES / name)).returncode == 0

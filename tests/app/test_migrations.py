@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +25,7 @@ from app.core.settings import Settings
 from app.migrate import config, plan, upgrade
 from app.migrations.guard import LOCK, current
 from app.models import Base, Item, User
-from tests.app.conftest import KEY, new_database
+from tests.app.conftest import KEY, copy_of_the_app, new_database
 from tests.app.servers import Server, free_port
 from tests.app.test_production import ROOT, environment
 
@@ -106,7 +105,7 @@ class Tree:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
         self.head = self.HEAD
-        shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        copy_of_the_app(folder)
 
     def revision(self, name: str, *statements: str) -> None:
         body = "".join(f"    {statement}\n" for statement in statements)
