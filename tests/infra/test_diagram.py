@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from infra.graph.diagram import EVERY_TASK, POLICY, RULE, SECRET_MARK, Arrow, Picture, picture
-from infra.graph.drawing import draw, text_width
+from infra.graph.drawing import draw
+from infra.graph.layout import text_width
 from infra.graph.plan import STACK_TYPE, State
 
 SVG = "{http://www.w3.org/2000/svg}"
