@@ -71,6 +71,7 @@ def main() -> None:
     from infra.local.emulator.alb.websocket import through_balancers
     from infra.local.emulator.ecs.protection import through_agent
     from infra.local.emulator.ecs.tasks import ending
+    from infra.local.emulator.polls import through_polls
 
     services.install()
     config = Config()
@@ -87,7 +88,7 @@ def main() -> None:
         async def trigger() -> None:
             await ended.wait()
 
-        await serve(through_agent(through_balancers(app)), config, shutdown_trigger=trigger)
+        await serve(through_agent(through_balancers(through_polls(app))), config, shutdown_trigger=trigger)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
