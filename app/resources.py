@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import migrate
 from app.core.database import Database
 from app.core.health import Health
 from app.core.redis_store import RedisStore
@@ -52,6 +51,8 @@ def resources_of(connection: HTTPConnection) -> Resources:
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open everything, and close it at the end of the block."""
     if not settings.on_postgres:
+        from app import migrate  # with Alembic, which no web process needs that has a release step
+
         await asyncio.to_thread(migrate.upgrade, settings)  # the embedded database has nobody else to do it
     database = Database(settings)
     store = RedisStore(settings) if settings.on_redis else MemoryStore()

@@ -152,3 +152,12 @@ def test_a_migration_that_fails_exits_with_the_reason() -> None:
     assert done.returncode == 1
     assert "migration failed" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "other"), [("app.main", "alembic"), ("app.migrate", "fastapi"), ("app.jobs.worker", "fastapi")]
+)
+def test_a_process_starts_without_what_only_another_needs(module: str, other: str) -> None:
+    """Most of a start is imports, and on a quarter of a vCPU each takes four times as long."""
+    program = f"import sys, {module}; raise SystemExit({other!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment()).returncode == 0
