@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -74,9 +75,11 @@ def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp
     for name in ("Pulumi.yaml", "pyproject.toml"):
         path = copy / name
         path.write_text(re.sub(r'^name(: |\s*=\s*")slipway', r"name\1shop", path.read_text(), flags=re.MULTILINE))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/infra", "-k", READ_BY_ITSELF]
-    done = subprocess.run(
-        command, cwd=copy, capture_output=True, text=True, env={"PYTHONPATH": str(copy), "PATH": "/bin"}
-    )
+    python = Path(sys.executable)
+    run_there = partial(subprocess.run, cwd=copy, capture_output=True, text=True)
+    style = run_there([python.with_name("ruff"), "check", "infra", "tests", "docker", "benchmarks"])
+    assert style.returncode == 0, style.stdout
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/infra", "-k", READ_BY_ITSELF]
+    done = run_there(command, env={"PYTHONPATH": str(copy), "PATH": "/bin"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the reference app was removed" in done.stdout
