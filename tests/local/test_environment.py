@@ -215,7 +215,6 @@ def test_the_clean_up_runs_by_the_clock(clone: Clone) -> None:
 
 
 def test_what_was_changed_by_hand_shows_in_a_refresh_and_up_mends_it(clone: Clone) -> None:
-    clone.pulumi("preview", "--refresh", "--expect-no-changes")
     ecs, s3, watch = clone.aws("ecs"), clone.aws("s3"), clone.aws("cloudwatch")
     status = json.loads(clone.pulumi("stack", "output", "--json"))
     ecs.update_service(cluster=status["cluster"], service=status["services"]["web"], desiredCount=1)
