@@ -139,7 +139,7 @@ def _services(ecs: Any, cluster: str) -> list[Service]:
         Service(
             name=service["serviceName"],
             desired=service["desiredCount"],
-            healthy=sum(map(_passes, _described(ecs, cluster, service["serviceName"]))),
+            healthy=_healthy(ecs, cluster, service),
             rollout=_rollout(service["deployments"][0]),
         )
         for service in found
@@ -152,8 +152,12 @@ def _rollout(deployment: dict[str, Any]) -> str:
     return f"FAILED: {reason}" if state == "FAILED" else str(state)
 
 
-def _passes(task: dict[str, Any]) -> bool:
-    return task["lastStatus"] == "RUNNING" and task.get("healthStatus") != "UNHEALTHY"
+def _healthy(ecs: Any, cluster: str, service: dict[str, Any]) -> int:
+    """How many of its tasks run and pass their check. One that has no answer yet does not: it has just begun."""
+    definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    checked = any(container.get("healthCheck") for container in definition["containerDefinitions"])
+    tasks = _described(ecs, cluster, service["serviceName"])
+    return sum(t["lastStatus"] == "RUNNING" and (t.get("healthStatus") == "HEALTHY" or not checked) for t in tasks)
 
 
 def _described(ecs: Any, cluster: str, service: str) -> list[dict[str, Any]]:

@@ -440,6 +440,17 @@ def lighthouses(clone: Clone) -> int:
         return api.get("/api/v1/items/").text.count("Lighthouse")
 
 
+def test_a_task_that_ended_shows_in_the_status_until_the_one_in_its_place_is_healthy(clone: Clone) -> None:
+    killed, _ = docker_lines(
+        "ps", "--quiet", "--filter", f"label=slipway.emulator={clone.port}", "--filter", "name=web"
+    )
+    docker_lines("kill", killed)
+    status = clone.status()
+    assert (status["health"], len(status["troubles"])) == ("degraded", 1)
+    assert "1 of 2 tasks healthy" in status["troubles"][0]
+    _until(lambda: clone.status()["health"] == "healthy")
+
+
 def test_a_store_that_is_down_shows_in_the_status_and_comes_back_with_what_it_held(clone: Clone) -> None:
     (database,) = docker_lines("ps", "--quiet", *clone.store("rds"))
     docker_lines("stop", database)
