@@ -104,8 +104,8 @@ def follow(
         if newest is None or newest.ended:
             return newest
         now = progress(aws, service, newest)
-        if now.stalled:
-            return newest
+        if now.stalled:  # maybe since it was asked for, and then it has ended meanwhile
+            return next(iter(deployments(aws, service.cluster, service.name, limit=1)), newest)
         if now.text != told:
             told = now.text
             say(f"{told}, {time.monotonic() - started:.0f} s")
