@@ -53,7 +53,7 @@ def served_by(stack: Stack, say: Say) -> str:
     """
     digests: dict[str, str] = {}
     for process, name in stack.services.items():
-        newest = next(iter(rollout.deployments(stack.aws, stack.cluster, name, limit=1)), None)
+        newest = rollout.newest(stack.aws, stack.cluster, name)
         if newest is None:
             raise SlipwayError(f"ECS knows no deployment of {name}.", f"pulumi up --stack {stack.name}")
         found = verify(stack.aws, Service(stack.cluster, name, newest.task_definition), say, again=False)

@@ -80,6 +80,11 @@ def deployments(aws: Clients, cluster: str, service: str, limit: int = 20) -> li
     ]
 
 
+def newest(aws: Clients, cluster: str, service: str) -> Deployment | None:
+    """A service's last deployment; None where it never had one."""
+    return next(iter(deployments(aws, cluster, service, limit=1)), None)
+
+
 def _seconds(listed: Any) -> float | None:
     if "finishedAt" not in listed:
         return None
@@ -100,12 +105,12 @@ def follow(
     """
     started, told = time.monotonic(), ""
     while True:
-        newest = next(iter(deployments(aws, service.cluster, service.name, limit=1)), None)
-        if newest is None or newest.ended:
-            return newest
-        now = progress(aws, service, newest)
+        latest = newest(aws, service.cluster, service.name)
+        if latest is None or latest.ended:
+            return latest
+        now = progress(aws, service, latest)
         if now.stalled:  # maybe since it was asked for, and then it has ended meanwhile
-            return next(iter(deployments(aws, service.cluster, service.name, limit=1)), newest)
+            return newest(aws, service.cluster, service.name)
         if now.text != told:
             told = now.text
             say(f"{told}, {time.monotonic() - started:.0f} s")

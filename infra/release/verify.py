@@ -62,7 +62,7 @@ def _rolled_out(
     aws: Aws, service: Service, say: Say, again: bool, timeout: float
 ) -> tuple[Deployment | None, Deployment]:
     """The newest deployment as it was found, and the one that is over now."""
-    before = next(iter(rollout.deployments(aws, service.cluster, service.name, limit=1)), None)
+    before = rollout.newest(aws, service.cluster, service.name)
     if again and before and before.ended and not _good(before, service):
         say(_why_again(before, service))
         aws.client("ecs").update_service(
