@@ -7,10 +7,10 @@ until the queue's visibility time-out: a rollout of the worker could have delaye
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
+from infra.local.emulator.asgi import App, body_of
+
 POLL = (b"x-amz-target", b"AmazonSQS.ReceiveMessage")
 
 
@@ -21,10 +21,7 @@ def through_polls(app: App) -> App:
         if POLL not in scope.get("headers", ()):
             await app(scope, receive, send)
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+        body = await body_of(receive)
 
         async def asked() -> Any:
             return {"type": "http.request", "body": body, "more_body": False}

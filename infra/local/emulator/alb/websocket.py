@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,11 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from infra.local.emulator.alb.routing import PREFIX, Target, balancer_of, choosing
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-App = Callable[[Any, Any, Any], Awaitable[None]]
+from infra.local.emulator.asgi import App, Receive, Scope, Send
 
 OPEN_SECONDS = 10
 OWN_HEADERS = ("host", "connection", "upgrade", "content-length")

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from ministack.services import ecs
 
+from infra.local.emulator.asgi import App, body_of
 from infra.local.emulator.ecs.tasks import Task, runs
 from infra.local.emulator.host import AGENT
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
 STATE = "/task-protection/v1/state"
 DEFAULT_MINUTES, MOST_MINUTES = 120, 2880
 NOT_VALID = ("TASK_NOT_VALID", "The specified task is not running, or is of no service.")
@@ -36,10 +35,7 @@ def through_agent(app: App) -> App:
         if scope["type"] != "http" or not scope["path"].startswith(AGENT):
             await app(scope, receive, send)
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+        body = await body_of(receive)
         task_id, _, _ = scope["path"].removeprefix(AGENT).partition("/")
         known = scope["path"] == f"{AGENT}{task_id}{STATE}" and scope["method"] in ("GET", "PUT")
         status, answer = _agent(task_id, json.loads(body or "{}")) if known else (404, {"error": {"Code": "NotFound"}})
