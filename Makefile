@@ -17,7 +17,7 @@ APP := $(and $(wildcard tests/app),$(wildcard app/uv.lock),app/.venv/ready)
 app/.venv/ready: app/pyproject.toml app/uv.lock .venv/ready
 	@tools/setup app
 
-.PHONY: setup schema dashboards up down status logs doctor test check format dev clean
+.PHONY: setup docs schema dashboards up down status logs doctor test check format dev clean
 setup: .venv/ready ## Install the packages, and nothing else
 
 up: .venv/ready ## Set up everything and deploy the stack `local` on this machine
@@ -38,15 +38,21 @@ doctor: .venv/ready ## What this machine lacks, and the command that mends it
 test: .venv/ready $(APP) ## Lint, types and all tests, the end-to-end ones included
 	@tools/test
 
-check: .venv/ready $(APP) ## Lint, formatting and types only
+check: .venv/ready $(APP) ## Lint, formatting, types and the documentation's words
 	@tools/check
 
-schema: .venv/ready ## Write what editors know of stacks/app.yaml
-	@.venv/bin/python -c 'import json; from infra.app import App; print(json.dumps(App.json_schema(), indent=2))' \
-		> stacks/app.schema.json
+schema: .venv/ready ## Write the JSON schemas of stacks/ for editors, and the table of settings
+	@$(SLIPWAY) schema --write
 
 dashboards: .venv/ready ## Write docker/grafana/dashboards from boards beside it
 	@.venv/bin/python docker/grafana/boards
+
+docs: .venv/ready ## Build the documentation's site in .slipway/site; a warning is an error
+	@.venv/bin/python tools/command_reference
+	@.venv/bin/python tools/error_reference
+	@.venv/bin/python tools/resource_reference
+	@.venv/bin/uv sync --frozen --inexact --quiet --group docs --python .venv/bin/python
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 format: .venv/ready ## Format the code and sort its imports
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

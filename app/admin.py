@@ -12,11 +12,11 @@ import sys
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Database
-from app.core.logging import first_line
-from app.core.security import Passwords
+from app.core.db.database import Database
+from app.core.observability.logging import first_line
+from app.core.security.normalization import normal_address
+from app.core.security.passwords import Passwords
 from app.core.settings import Settings, get_settings
-from app.core.text import normal_address
 from app.crud import users as user_crud
 from app.models import User
 from app.schemas.user import UserCreate
@@ -27,10 +27,10 @@ async def create(settings: Settings, address: str) -> str:
     database = Database(settings)
     try:
         async with database.unit() as unit:
-            known = await user_crud.by_email(unit.session, address)
-            if known is not None:
-                known.is_admin = known.is_active = True
-                known.token_version += 1  # tokens say whose they are
+            account = await user_crud.by_email(unit.session, address)
+            if account is not None:
+                account.is_admin = account.is_active = True
+                account.token_version += 1  # tokens say whose they are
                 return f"{address} is an admin now, and logs in anew."
         data = UserCreate.model_validate(
             {"email": address, "display_name": address.split("@", maxsplit=1)[0], "password": _ask_password()}
@@ -39,8 +39,8 @@ async def create(settings: Settings, address: str) -> str:
         hashed = await passwords.hash(data.password.get_secret_value())
         passwords.close()
         async with database.unit() as unit:
-            made = User(email=data.email, display_name=data.display_name, password_hash=hashed, is_admin=True)
-            unit.session.add(made)
+            admin = User(email=data.email, display_name=data.display_name, password_hash=hashed, is_admin=True)
+            unit.session.add(admin)
         return f"Made {address}, an admin."
     finally:
         await database.close()
@@ -61,9 +61,9 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     making = commands.add_parser("create", help="make an admin; asks for the password")
     making.add_argument("address", nargs="?", help="the e-mail address; asked for when it is left out")
-    given = parser.parse_args().address
+    address = parser.parse_args().address
     try:
-        print(asyncio.run(create(get_settings(), normal_address(given or input("E-mail address: ")))))  # noqa: T201
+        print(asyncio.run(create(get_settings(), normal_address(address or input("E-mail address: ")))))  # noqa: T201
     except ValidationError as error:
         problem = error.errors()[0]
         print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}; nothing was made.", file=sys.stderr)  # noqa: T201

@@ -8,8 +8,8 @@ import gc
 import os
 from typing import Any
 
-from app.core.logging import logging_config
-from app.core.metrics_files import forget_process, remove_metrics, share_metrics
+from app.core.observability.logging import logging_config
+from app.core.observability.metrics_files import forget_process, remove_metrics, share_metrics
 from app.core.settings import get_settings
 
 os.environ.setdefault("WEB_CONCURRENCY", "4")  # the workers read it too
@@ -21,12 +21,12 @@ workers = int(os.environ["WEB_CONCURRENCY"])
 loglevel = os.environ.get("LOG_LEVEL", "info").lower()
 logconfig_dict = logging_config(loglevel, os.environ.get("RELEASE", "unknown"))
 
-# Longer than the load balancer's idle time-out (60 s): a connection is never closed by the side that serves it,
-# which the load balancer would report as a 502.
-keepalive = 75
+# Longer than the load balancer's idle time-out (requestTimeout): a connection is never closed by the side that serves
+# it, which the load balancer would report as a 502.
+keepalive = int(os.environ.get("KEEPALIVE", "75"))
 # How long requests in flight may take after SIGTERM; shorter than the container's stopTimeout.
 graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "30"))
-timeout = 60
+timeout = int(os.environ.get("REQUEST_TIMEOUT", "60"))
 
 # The root file system is read-only: heartbeats go to memory, and there is no control socket.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
@@ -42,7 +42,7 @@ from app.api import health, v1  # noqa: E402, F401
 
 def when_ready(server: Any) -> None:
     """Serve the sum of all workers' metrics, on a port that the load balancer does not know."""
-    from app.core.metrics import serve_metrics
+    from app.core.observability.metrics import serve_metrics
 
     serve_metrics(int(os.environ.get("METRICS_PORT") or 9102))
 

@@ -7,15 +7,15 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app.api import health, v1
+from app.api.cache import CacheHit, on_cache_hit
+from app.api.deps import ResourcesMiddleware
 from app.api.responses import add_problem_schema
-from app.core import tracing
-from app.core.guard import Guard
-from app.core.logging import configure_logging
-from app.core.overload import InFlightLimit
-from app.core.problems import install_error_handlers
-from app.core.request_layer import RequestLayer
+from app.core.http.middleware import ConcurrencyLimitMiddleware, GuardMiddleware, RequestMiddleware
+from app.core.http.problems import install_error_handlers
+from app.core.observability import tracing
+from app.core.observability.logging import configure_logging
 from app.core.settings import Settings, get_settings
-from app.resources import OpenOnDemand, lifespan
+from app.resources import lifespan, open_resources
 
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "Content-Disposition", "WWW-Authenticate", "X-Total-Count"]
 EXPOSED += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
@@ -36,13 +36,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.resources = settings, None
     # From the innermost to the outermost.
-    app.add_middleware(OpenOnDemand)
-    app.add_middleware(Guard, settings=settings)
-    app.add_middleware(InFlightLimit, limit=settings.most_in_flight)
+    app.add_middleware(ResourcesMiddleware, open_resources=open_resources)
+    app.add_middleware(GuardMiddleware, settings=settings)
+    app.add_middleware(ConcurrencyLimitMiddleware, limit=settings.max_requests_in_flight)
     app.include_router(health.router)
     for router in v1.ROUTERS:
         app.include_router(router)
     install_error_handlers(app)
+    app.add_exception_handler(CacheHit, on_cache_hit)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -52,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
             expose_headers=EXPOSED,
         )
-    app.add_middleware(RequestLayer, sample_rate=settings.log_sample_rate)
+    app.add_middleware(RequestMiddleware, sample_rate=settings.log_sample_rate)
     _document_problems(app)
     return app
 

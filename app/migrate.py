@@ -7,25 +7,28 @@ the SQL that it would run.
 import asyncio
 import logging
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
-from app.core.logging import configure_logging
+from app.core.observability.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
-from app.migrations.guard import current
+from app.migrations.migration_lock import current
 
 log = logging.getLogger("app.migrate")
 
 
 def config(settings: Settings) -> Config:
     """Alembic's configuration for these settings, wherever the process was started."""
-    found = Config()
-    found.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    found.attributes["settings"] = settings
-    return found
+    alembic = Config()
+    alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    alembic.attributes["settings"] = settings
+    return alembic
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
@@ -34,8 +37,32 @@ def upgrade(settings: Settings, revision: str = "head") -> None:
 
 
 def plan(settings: Settings) -> None:
-    """Print the SQL that `upgrade` would run on the database as it is. Not for a thread that runs a loop."""
-    command.upgrade(config(settings), f"{asyncio.run(current(settings))}:head", sql=True)
+    """Print the SQL that `upgrade` would run on the database as it is. Not for a thread that runs a loop.
+
+    Raises:
+        CommandError: a revision asks the database, so that its SQL is not known before it runs.
+    """
+    try:
+        command.upgrade(config(settings), f"{asyncio.run(current(settings))}:head", sql=True)
+    except (CommandError, DBAPIError, OSError):
+        raise
+    except Exception as error:
+        revision = _revision_in(error)
+        if revision is None:
+            raise
+        raise CommandError(
+            f"revision {revision}: its SQL depends on the database, so there is none to show before it runs "
+            f"({type(error).__name__}: {first_line(error)}); the plan ends before it"
+        ) from error
+
+
+def _revision_in(error: Exception) -> str | None:
+    """The revision whose file an error was raised in."""
+    folder = Path(__file__).parent / "migrations" / "versions"
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if Path(frame.f_code.co_filename).parent == folder:
+            return str(frame.f_globals.get("revision"))
+    return None
 
 
 def main() -> int:
@@ -43,15 +70,21 @@ def main() -> int:
     settings = get_settings()
     if sys.argv[1:] == ["--plan"]:
         configure_logging("WARNING", settings.release)  # the SQL is what is asked for
-        plan(settings)
-        return 0
+        return _exit_code_of(lambda: plan(settings), "the migration cannot be planned")
     configure_logging(settings.log_level, settings.release)
+    code = _exit_code_of(lambda: upgrade(settings), "migration failed")
+    if code == 0:
+        log.info("database is up to date")
+    return code
+
+
+def _exit_code_of(work: Callable[[], None], failure: str) -> int:
+    """The exit code: what went wrong is one line of the log."""
     try:
-        upgrade(settings)
-    except CommandError as error:
-        log.error("migration failed", extra={"error": str(error)})
+        work()
+    except (CommandError, DBAPIError, OSError) as error:
+        log.error(failure, extra={"error": first_line(error)})
         return 1
-    log.info("database is up to date")
     return 0
 
 

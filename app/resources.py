@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.database import Database
-from app.core.health import Health
-from app.core.redis_store import RedisStore
-from app.core.security import Passwords, Tokens
+from app.api.cache import RedisResponseCache, ResponseCache
+from app.api.memory_cache import MemoryResponseCache
+from app.core.db.database import Database
+from app.core.http.health import Health
+from app.core.redis import MemoryRateCounter, RateCounter, RedisConnection, RedisRateCounter
+from app.core.security.passwords import Passwords
+from app.core.security.tokens import Tokens
 from app.core.settings import Settings
-from app.core.store import MemoryStore, Store
 from app.jobs.files import Files, make_files
-from app.jobs.job import Run
+from app.jobs.job import JobContext
 from app.jobs.sender import JobSender, keep_sending, make_sender
 
 log = logging.getLogger("app")
-_OWN = "app.resources"
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,15 @@ class Resources:
 
     settings: Settings
     database: Database
-    store: Store
+    redis: RedisConnection | None
+    rate_counter: RateCounter
+    response_cache: ResponseCache
     passwords: Passwords
     tokens: Tokens
     files: Files
-    run: Run
+    job_context: JobContext
     jobs: JobSender
     health: Health
-
-
-def resources_of(connection: HTTPConnection) -> Resources:
-    """Those of the request's app."""
-    found: Resources = connection.scope.get(_OWN) or connection.app.state.resources
-    return found
 
 
 @asynccontextmanager
@@ -54,20 +49,41 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         from app import migrate  # with Alembic, which no web process needs that has a release step
 
         await asyncio.to_thread(migrate.upgrade, settings)  # the embedded database has nobody else to do it
-    database = Database(settings)
-    store = RedisStore(settings) if settings.on_redis else MemoryStore()
-    passwords = Passwords()
-    files = make_files(settings, database)
-    run = Run(database, files, settings.job_time_limit)
-    jobs = make_sender(settings, run)
-    tokens = Tokens(settings.signing_key, settings.access_token_lifetime, settings.former_signing_key)
+    resources = _make_resources(settings)
     try:
-        yield Resources(settings, database, store, passwords, tokens, files, run, jobs, Health(database, store))
+        yield resources
     finally:
-        await jobs.close()
-        await store.close()
-        await database.close()
-        passwords.close()
+        await resources.jobs.close()
+        await resources.response_cache.close()
+        if resources.redis:
+            await resources.redis.close()
+        await resources.database.close()
+        resources.passwords.close()
+
+
+def _make_resources(settings: Settings) -> Resources:
+    database = Database(settings)
+    redis = RedisConnection(settings) if settings.on_redis else None
+    ttl = settings.response_ttl
+    files = make_files(settings, database)
+    job_context = JobContext(database, files, settings.job_time_limit)
+    return Resources(
+        settings=settings,
+        database=database,
+        redis=redis,
+        rate_counter=RedisRateCounter(redis) if redis else MemoryRateCounter(),
+        response_cache=RedisResponseCache(redis, ttl) if redis else MemoryResponseCache(ttl),
+        passwords=Passwords(),
+        tokens=Tokens(settings.signing_key, settings.access_token_lifetime, settings.former_signing_key),
+        files=files,
+        job_context=job_context,
+        jobs=make_sender(settings, job_context),
+        health=Health({"database": database.ping, "redis": redis.ping if redis else _in_memory}),
+    )
+
+
+async def _in_memory() -> None:
+    """There is no Redis to ask."""
 
 
 @asynccontextmanager
@@ -77,33 +93,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     outer = app.state.resources  # of a life around this one: a test's, for a server has one
     async with open_resources(settings) as resources:
         app.state.resources = resources
-        about = {"environment": settings.environment.value, "database": resources.database.engine.name}
-        log.info("started", extra=about | ({"data": str(settings.data_folder)} if settings.embedded else {}))
-        overdue = asyncio.create_task(keep_sending(resources.jobs, resources.run))
+        fields = {"environment": settings.environment.value, "database": resources.database.engine.name}
+        log.info("started", extra=fields | ({"data": str(settings.data_folder)} if settings.embedded else {}))
+        overdue = asyncio.create_task(keep_sending(resources.jobs, resources.job_context))
         with _draining_on_term(settings, resources.health):
             yield
         overdue.cancel()
         app.state.resources = outer
     log.info("stopped")
-
-
-class OpenOnDemand:
-    """Opens resources for a single request of an app that nobody has started.
-
-    A test module's `client = TestClient(app)` is such an app: without `with` there is no start-up, and each request has
-    an event loop of its own, which connections do not outlive. A server starts the app, and this layer does nothing.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http" or scope["app"].state.resources is not None:
-            await self.app(scope, receive, send)
-            return
-        async with open_resources(scope["app"].state.settings) as scope[_OWN]:
-            await self.app(scope, receive, send)
 
 
 @contextmanager

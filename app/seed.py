@@ -7,9 +7,9 @@ import asyncio
 import logging
 import secrets
 
-from app.core.database import Database
-from app.core.logging import configure_logging
-from app.core.security import Passwords
+from app.core.db.database import Database
+from app.core.observability.logging import configure_logging
+from app.core.security.passwords import Passwords
 from app.core.settings import Settings, get_settings
 from app.crud import users as user_crud
 from app.models import Item, ItemStatus, User
@@ -26,7 +26,8 @@ ACCOUNTS = {
 
 async def seed(settings: Settings) -> int:
     """Make those accounts that are not there; how many that were."""
-    database, passwords, made = Database(settings), Passwords(), 0
+    database, passwords = Database(settings), Passwords()
+    created = 0
     try:
         for address, titles in ACCOUNTS.items():
             async with database.unit() as unit:
@@ -38,11 +39,11 @@ async def seed(settings: Settings) -> int:
                 unit.session.add(user)
                 await unit.session.flush()
                 unit.session.add_all(Item(owner_id=user.id, title=title, status=ItemStatus.ACTIVE) for title in titles)
-                made += 1
+                created += 1
     finally:
         passwords.close()
         await database.close()
-    return made
+    return created
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ def release(clone: Clone, url: str, number: int, lines: bool) -> tuple[float, fl
     """Change the line, run `slipway up`; seconds to the first new answer and to the end."""
     began = time.monotonic()
     up = subprocess.Popen(
-        [sys.executable, "-um", "infra.cli", "up"],
+        [sys.executable, "-um", "slipway.cli.main", "up"],
         cwd=clone.root,
         env=clone.env | {"PYTHONUNBUFFERED": "1"},
         text=True,

@@ -74,13 +74,13 @@ def xray() -> Iterator[tuple[str, list[dict[str, Any]], set[str]]]:
 @contextmanager
 def collecting(binary: Path, work: Path, address: str) -> Iterator[psutil.Process]:
     """The collector with its own configuration, but for where X-Ray is."""
-    over = work / "over.yaml"
+    greater_than = work / "over.yaml"
     # There is no EC2 here to ask which machine this is.
-    over.write_text(json.dumps({"exporters": {"awsxray": {"endpoint": address, "local_mode": True}}}))
+    greater_than.write_text(json.dumps({"exporters": {"awsxray": {"endpoint": address, "local_mode": True}}}))
     variables = os.environ | {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     subprocess.run([binary, "validate", f"--config={OURS}"], env=variables, check=True)
     with (work / "collector.log").open("w") as log:
-        command = [binary, f"--config={OURS}", f"--config={over}"]
+        command = [binary, f"--config={OURS}", f"--config={greater_than}"]
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
         try:
             eventually(lambda: _listens() or process.poll() is not None)

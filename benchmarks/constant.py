@@ -7,9 +7,8 @@ import os
 
 from fastapi import Depends, FastAPI
 
-from app.api.limiter import ORDINARY
-from app.core.guard import Guard
-from app.core.request_layer import RequestLayer
+from app.api.deps import ORDINARY
+from app.core.http.middleware import GuardMiddleware, RequestMiddleware
 from app.core.settings import get_settings
 from app.main import create_app
 
@@ -24,8 +23,8 @@ def make(kind: str) -> FastAPI:
     app = FastAPI() if kind in ("bare", "layer", "logged") else create_app()
     app.get("/constant", dependencies=[Depends(ORDINARY)] if kind == "limited" else [])(constant)
     if kind in ("layer", "logged"):
-        app.add_middleware(Guard, settings=get_settings())
-        app.add_middleware(RequestLayer)
+        app.add_middleware(GuardMiddleware, settings=get_settings())
+        app.add_middleware(RequestMiddleware)
     if kind == "layer":
         logging.getLogger("app.request").disabled = True
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,9 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
 
 SERVER_CORE, OTHER_CORE = 0, 1  # the server alone on one; wrk, Postgres and Redis share the other
 CONNECTIONS = 16
@@ -42,10 +46,12 @@ class Target:
 
 @dataclass
 class Result:
-    """Requests a second, and the 99th percentile of the latency in milliseconds."""
+    """Requests a second, the 99th percentile of the latency in milliseconds, and the server's processor time of one
+    request in microseconds, which work beside the benchmark changes least."""
 
     rate: float
     p99: float
+    cpu: float
 
 
 def require_wrk() -> None:
@@ -69,6 +75,7 @@ def run(target: Target, seconds: float) -> Result:
         "math.randomseed(7)\n"
         "request = function() return wrk.format(nil, paths[math.random(#paths)]) end\n"
     )
+    before = _processor_seconds(target.url)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requests.lua"
         file.write_text(script)
@@ -82,11 +89,21 @@ def run(target: Target, seconds: float) -> Result:
     time.sleep(target.settle)
     if "Non-2xx" in out or "Socket errors" in out:
         raise SystemExit(f"{target.method} {target.url}{target.paths[0]} did not answer as it should:\n{out}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
+    rate, requests = re.search(r"Requests/sec:\s+([\d.]+)", out), re.search(r"(\d+) requests in", out)
     p99 = re.search(r"99%\s+([\d.]+)(\w+)", out)
     assert rate is not None, out
     assert p99 is not None, out
-    return Result(float(rate[1]), float(p99[1]) * UNITS[p99[2]])
+    assert requests is not None, out
+    cpu = (_processor_seconds(target.url) - before) / max(1, int(requests[1])) * 1e6
+    return Result(float(rate[1]), float(p99[1]) * UNITS[p99[2]], cpu)
+
+
+def _processor_seconds(url: str) -> float:
+    """What the processes that listen there have used so far."""
+    port = urlsplit(url).port
+    listening = {c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
+    times = [psutil.Process(pid).cpu_times() for pid in listening if pid]
+    return float(sum(time.user + time.system for time in times))
 
 
 def compare(rows: dict[str, dict[str, Target]], rounds: int, seconds: float) -> dict[str, dict[str, list[Result]]]:
@@ -98,7 +115,10 @@ def compare(rows: dict[str, dict[str, Target]], rounds: int, seconds: float) -> 
                 result = run(target, seconds if number else 1)
                 if number:  # the first round warms up
                     found[row][name].append(result)
-                    print(f"round {number}/{rounds}  {row:<20} {name:<12} {result.rate:9.1f} req/s", flush=True)
+                    print(
+                        f"round {number}/{rounds}  {row:<20} {name:<12} {result.rate:9.1f} req/s {result.cpu:9.0f} us",
+                        flush=True,
+                    )
     return found
 
 
@@ -108,5 +128,10 @@ def median(values: list[float]) -> float:
 
 
 def ratios(ours: list[Result], theirs: list[Result]) -> list[float]:
-    """Round by round."""
-    return [a.rate / b.rate for a, b in zip(ours, theirs, strict=True)]
+    """Of the rates, round by round; what answered nothing in time has none."""
+    return [a.rate / b.rate if b.rate else math.inf for a, b in zip(ours, theirs, strict=True)]
+
+
+def cpu_ratios(ours: list[Result], theirs: list[Result]) -> list[float]:
+    """How many requests of ours have the processor time of one of theirs, round by round."""
+    return [b.cpu / a.cpu for a, b in zip(ours, theirs, strict=True)]

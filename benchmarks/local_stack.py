@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from infra.local.session import open_session
+from slipway_local.session import open_session
 
 ROOT = Path(__file__).resolve().parents[1]
 SLIPWAY = str(ROOT / ".venv" / "bin" / "slipway")

@@ -21,8 +21,8 @@ import time
 from typing import Any
 
 from benchmarks.local_stack import ROOT, SLIPWAY
-from infra.previews.engine import folder_of, open_engine
-from infra.previews.guard import BASE, EXPIRES, KIND, NAME, PREVIEW
+from slipway.previews.identity import BASE_TAG, EXPIRES_TAG, KIND_TAG, NAME_TAG, PREVIEW_KIND
+from slipway.previews.preview_stacks import ensure_project_folder, open_backend
 
 ONE, MANY = "pr-9001", "pr-91{:02}"
 VARIABLES = "DRAIN_SECONDS: 1"
@@ -86,10 +86,10 @@ def main() -> None:
         print(f"{what:<12} {statistics.median(found):6.1f} s  {spread}", flush=True)
     if made:
         print(f"{made['resources']} resources, {made['usd_a_day']} USD a day", flush=True)
-    engine = open_engine("local")
+    engine = open_backend("local")
     for name in map(MANY.format, range(options.reap)):
-        engine.ask("stack", "init", name, "--no-select", folder=folder_of(name))
-        for key, value in {KIND: PREVIEW, BASE: "local", NAME: name, EXPIRES: LONG_AGO}.items():
+        engine.ask("stack", "init", name, "--no-select", folder=ensure_project_folder(name))
+        for key, value in {KIND_TAG: PREVIEW_KIND, BASE_TAG: "local", NAME_TAG: name, EXPIRES_TAG: LONG_AGO}.items():
             engine.ask("stack", "tag", "set", key, value, "--stack", name)
     if options.reap:
         done = asked("reap", "--base", "local")

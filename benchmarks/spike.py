@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 
 from benchmarks.load import require_wrk
-from infra import contract
+from slipway.config import constants
 from tests.local.clone import Clone, cloned
 
 CAPACITY_CONNECTIONS, CAPACITY_SECONDS = 8, 15
@@ -193,7 +193,7 @@ def spike(site: Site, seconds: float, connections: int) -> Iterator[str]:
         finally:
             ended.set()
         (probed, seen), (statuses, took) = looking.result(), user.result()
-    over = time.monotonic()
+    greater_than = time.monotonic()
     asked = sum((each.answered + each.refused + each.other) / each.seconds for each in found)
     row(f"asked for {seconds:g} s", f"{asked:.0f} a second, {connections} connections for each task")
     row("answered", f"{sum(each.answered / each.seconds for each in found):.0f} a second")
@@ -207,7 +207,7 @@ def spike(site: Site, seconds: float, connections: int) -> Iterator[str]:
     row("a user after: p95, answers", p95(took), f"({shares(statuses)})")
     late = [number for number, code in enumerate(statuses) if code != 200]
     row("last answer to that user but 200", f"{0 if not late else late[-1] + 1} requests after the load's end")
-    time.sleep(max(0.0, over + 2 * contract.HEALTH_INTERVAL_SECONDS - time.monotonic()))
+    time.sleep(max(0.0, greater_than + 2 * constants.HEALTH_INTERVAL_SECONDS - time.monotonic()))
     after, new = site.tasks(), site.events()[: len(site.events()) - len(told_before)]
     row("tasks replaced, events of ECS", len(set(before) - set(after)), new)
     if set(before) != set(after) or new:

@@ -74,9 +74,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for row, results in found.items():
         for kind in KINDS:
-            share_of = ratios(results[kind], results["off"])
+            denominator_metric = ratios(results[kind], results["off"])
             more = median([1e6 / a.rate - 1e6 / b.rate for a, b in zip(results[kind], results["off"], strict=True)])
-            spread = f"{median(share_of):.0%} ({min(share_of):.0%} to {max(share_of):.0%})"
+            spread = (
+                f"{median(denominator_metric):.0%} ({min(denominator_metric):.0%} to {max(denominator_metric):.0%})"
+            )
             rate, p99 = median([r.rate for r in results[kind]]), median([r.p99 for r in results[kind]])
             print(f"| {row} | {kind} | {rate:.0f} | {spread} | {more:.0f} | {p99:.1f} |")
 

@@ -18,12 +18,12 @@ class FakeGh:
         self.store = folder / "store.json"
         folder.mkdir(exist_ok=True)
         command = folder / "gh"
-        command.write_text(f'#!/bin/sh\nGH_STORE="{self.store}" exec "{sys.executable}" "{PROGRAM}" "$@"\n')
+        command.write_text(f'#!/bin/sh\nGH_STORE="{self.store}" exec "{sys.executable}" -I -S "{PROGRAM}" "$@"\n')
         command.chmod(0o755)
 
     def written(self, what: str) -> list[Any]:
         """`comments`, `issues` or `pulls`."""
-        found: list[Any] = json.loads(self.store.read_text())[what] if self.store.exists() else []
+        found: list[Any] = json.loads(self.store.read_text()).get(what, []) if self.store.exists() else []
         return found
 
     def is_there(self, what: str, **entry: Any) -> None:

@@ -1,25 +1,63 @@
-"""What endpoints depend on."""
+"""What endpoints depend on: transactions, who asks (`CurrentUser` is the account, checked), rate limits, and what the
+process has open.
+"""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.caller import caller_of
-from app.api.router import V1
-from app.core.database import Database, UnitOfWork
-from app.core.errors import Problem
-from app.core.logging import request_context
-from app.core.security import Caller, Passwords, Tokens
+from app.core.db.database import Database, UnitOfWork
+from app.core.errors import Problem, not_authenticated
+from app.core.observability import metrics
+from app.core.observability.logging import request_context
+from app.core.redis import RateLimit
+from app.core.security.passwords import Passwords
+from app.core.security.tokens import TokenClaims, Tokens
 from app.core.settings import Settings
-from app.core.store import Store
+from app.crud import users as user_crud
 from app.jobs.files import Files
 from app.jobs.sender import JobSender
-from app.resources import resources_of
-from app.schemas.user import UserPrivate
-from app.services import users
-from app.services.auth import not_authenticated
+from app.schemas.user import ActiveUser
+from app.services.invalidation import CachedResponses
+
+if TYPE_CHECKING:
+    from app.resources import Resources
+
+V1 = "/api/v1"
+
+
+def resources_of(connection: HTTPConnection) -> "Resources":
+    """What the process has open; or the request, where nobody has started the app (app/resources.py)."""
+    resources: Resources = connection.scope.get("app.resources") or connection.app.state.resources
+    return resources
+
+
+class ResourcesMiddleware:
+    """Gives a request resources of its own where nobody has started the app.
+
+    So it is under a server without ASGI's lifespan (`uvicorn --lifespan off`, Lambda adapters), and for a module-level
+    `client = TestClient(app)`, each of whose requests has an event loop that connections do not outlive. Where the app
+    was started this layer does nothing.
+    """
+
+    def __init__(
+        self, app: ASGIApp, open_resources: "Callable[[Settings], AbstractAsyncContextManager[Resources]]"
+    ) -> None:
+        self.app, self.open_resources = app, open_resources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["app"].state.resources is not None:
+            await self.app(scope, receive, send)
+            return
+        async with self.open_resources(scope["app"].state.settings) as scope["app.resources"]:
+            await self.app(scope, receive, send)
 
 
 async def get_settings(request: Request) -> Settings:
@@ -33,46 +71,57 @@ async def get_database(request: Request) -> Database:
 
 
 async def get_unit(database: Annotated[Database, Depends(get_database)]) -> AsyncIterator[UnitOfWork]:
-    """One transaction a request, committed before the answer is sent; an error rolls it back."""
+    """One transaction a request, committed before the response is sent; an error rolls it back."""
     async with database.unit() as unit:
         yield unit
 
 
-class AccessToken(OAuth2PasswordBearer):
-    """The scheme that /docs logs in by, and who the token was given to."""
+def claims_of(request: Request) -> TokenClaims | None:
+    """The token's claims; None without a valid one. Its signature and its end are checked, and nothing else: enough to
+    count the request or to find its cached response, and never to let it in.
 
-    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # FastAPI takes any result
-        """The caller. The token's signature and its end are checked, and not that the account still stands: only for
-        endpoints whose next statement does that, such as the reads of items, which are one round trip so."""
-        caller = caller_of(request)
-        if caller is None:
+    A function and no dependency: FastAPI takes longer to hand its result about than it takes to read the token.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return resources_of(request).tokens.read(token) if scheme.lower() == "bearer" and token else None
+
+
+async def require_active_user(database: Database, claims: TokenClaims) -> ActiveUser:
+    """The account that the token was issued to; 401 when it is gone or not active, or when its tokens were ended."""
+    row = await user_crud.read_active(database.reader, claims.user_id, claims.token_version)
+    if row is None:
+        raise not_authenticated()
+    return ActiveUser.model_validate(row)
+
+
+class ActiveUserBearer(OAuth2PasswordBearer):
+    """The scheme that /docs logs in by, and whose account the token is."""
+
+    async def __call__(self, request: Request) -> ActiveUser:  # type: ignore[override]  # FastAPI takes any result
+        """The account that the request speaks for, as it is now: active, and with no change of password since the
+        login. One dependency and not three, for FastAPI takes 20 us to solve each."""
+        claims = claims_of(request)
+        if claims is None:
             raise not_authenticated()
         context = request_context.get()
         if context is not None:
-            context["user_id"] = str(caller.user_id)
-        return caller
+            context["user_id"] = str(claims.user_id)
+        return await require_active_user(resources_of(request).database, claims)
 
 
-get_unchecked_caller = AccessToken(tokenUrl=f"{V1}/auth/token")
+get_current_user = ActiveUserBearer(tokenUrl=f"{V1}/auth/token")
 
 
-async def get_current_user(
-    caller: Annotated[Caller, Depends(get_unchecked_caller)], database: Annotated[Database, Depends(get_database)]
-) -> UserPrivate:
-    """The account that the request speaks for, as it is now: active, and with no change of password since the login."""
-    return await users.current(database, caller=caller)
-
-
-async def get_current_admin(user: Annotated[UserPrivate, Depends(get_current_user)]) -> UserPrivate:
+async def get_current_admin(user: Annotated[ActiveUser, Depends(get_current_user)]) -> ActiveUser:
     """The same, when it is an admin's."""
     if not user.is_admin:
         raise Problem(403, "This is for admins.")
     return user
 
 
-async def get_store(request: Request) -> Store:
-    """Shared counters and cached answers."""
-    return resources_of(request).store
+async def get_response_cache(request: Request) -> CachedResponses:
+    """Cached responses, for services to invalidate."""
+    return resources_of(request).response_cache
 
 
 async def get_passwords(request: Request) -> Passwords:
@@ -97,17 +146,64 @@ async def get_files(request: Request) -> Files:
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 DatabaseDep = Annotated[Database, Depends(get_database)]
-# The scope ends the transaction before the answer goes out: a 201 is never sent for what was not committed.
+# The scope ends the transaction before the response goes out: a 201 is never sent for what was not committed.
 UnitDep = Annotated[UnitOfWork, Depends(get_unit, scope="function")]
-CurrentUser = Annotated[UserPrivate, Depends(get_current_user)]
-CurrentAdmin = Annotated[UserPrivate, Depends(get_current_admin)]
-UncheckedCaller = Annotated[Caller, Depends(get_unchecked_caller)]
-StoreDep = Annotated[Store, Depends(get_store)]
+CurrentUser = Annotated[ActiveUser, Depends(get_current_user)]
+CurrentAdmin = Annotated[ActiveUser, Depends(get_current_admin)]
+CacheDep = Annotated[CachedResponses, Depends(get_response_cache)]
 PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
 TokensDep = Annotated[Tokens, Depends(get_tokens)]
 JobsDep = Annotated[JobSender, Depends(get_jobs)]
 FilesDep = Annotated[Files, Depends(get_files)]
-# What lists take.
-Limit = Annotated[int, Query(ge=1, le=100)]
-Count = Annotated[bool, Query(description="Say in `X-Total-Count` how many there are on all pages")]
-Cursor = Annotated[str | None, Query(max_length=1000, description="From the previous page's `Link` header")]
+
+
+class RateLimiter:
+    """At most `limit` requests in `seconds`, counted apart from those of other kinds: per user with a token, else per
+    address. `Depends(ORDINARY)` on a router or a route is all there is to it. The counters are in Redis, shared by all
+    processes. Redis away: each process holds the limit by itself, and counts the request as not shared.
+    """
+
+    def __init__(
+        self, kind: str, limit: Callable[[Settings], int], *, seconds: int = 60, by_address: bool = False
+    ) -> None:
+        self.kind, self.limit, self.seconds, self.by_address = kind, limit, seconds, by_address
+
+    async def __call__(self, request: Request) -> None:
+        """Let the request in, or refuse it with the time to come back."""
+        resources = resources_of(request)
+        limit = self.limit(resources.settings)
+        result = await resources.rate_counter.count(RateLimit(f"{self.kind}:{self._who(request)}", self.seconds, limit))
+        request.state.response_headers = [
+            (b"ratelimit-limit", str(limit).encode()),
+            (b"ratelimit-remaining", str(result.remaining).encode()),
+            (b"ratelimit-reset", str(result.reset_seconds).encode()),
+        ]
+        if not result.allowed:
+            metrics.LIMITER.labels("refused").inc()
+            detail = f"At most {limit} requests in {self.seconds} seconds."
+            raise Problem(429, detail, headers={"Retry-After": str(result.reset_seconds)})
+        metrics.LIMITER.labels("allowed" if result.shared else "unavailable").inc()
+
+    def _who(self, request: Request) -> str:
+        claims = None if self.by_address else claims_of(request)
+        return f"address:{client_address(request)}" if claims is None else f"user:{claims.user_id}"
+
+
+ORDINARY = RateLimiter("any", lambda settings: settings.rate_limit_per_minute)
+# What costs a hash, or could guess a password: who logs in and who registers has no token that could be believed.
+LOGIN = RateLimiter("login", lambda settings: settings.login_rate_limit_per_minute, by_address=True)
+REGISTRATION = RateLimiter("registration", lambda settings: settings.login_rate_limit_per_minute, by_address=True)
+PASSWORD = RateLimiter("password", lambda settings: settings.login_rate_limit_per_minute)
+
+
+def client_address(request: Request) -> str:
+    """The client's address; uvicorn has put X-Forwarded-For's there when a trusted proxy sent it. Of IPv6 the network:
+    a single customer has 2**64 addresses."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:  # a test's client, or a socket in the file system
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(getattr(address, "ipv4_mapped", None) or address)

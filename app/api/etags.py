@@ -10,12 +10,6 @@ def etag_of(version: int) -> str:
     return f'"{version}"'
 
 
-def none_match(header: str | None, etag: str) -> bool:
-    """Whether If-None-Match names this tag, so that the caller has the answer already. A weak one will do."""
-    tags = {tag.strip().removeprefix("W/") for tag in (header or "").split(",")}
-    return "*" in tags or etag in tags
-
-
 async def expected_versions(
     if_match: Annotated[
         str | None, Header(max_length=1000, description="Refuse if the item's ETag is another by now")

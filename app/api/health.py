@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from app.resources import resources_of
+from app.api.deps import resources_of
 
 router = APIRouter(include_in_schema=False)
 

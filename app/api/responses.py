@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.core.problems import PROBLEM_JSON
+from app.core.http.problems import PROBLEM_JSON
 from app.schemas.problem import ProblemRead
 
 WORDS = {
@@ -24,11 +24,11 @@ EVERYWHERE = (400, 413, 422, 429, 503)
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: the statuses given, and those that any route may answer."""
-    found: dict[int | str, dict[str, Any]] = {}
+    documented: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, *EVERYWHERE}):
         content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemRead"}}}
-        found[status] = {"description": WORDS[status]} | ({} if status == 304 else {"content": content})
-    return found
+        documented[status] = {"description": WORDS[status]} | ({} if status == 304 else {"content": content})
+    return documented
 
 
 def add_problem_schema(schema: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 Nothing of the web is imported here, for the jobs and the release step need these too, and no server.
 """
 
+import sqlite3
 from collections.abc import Mapping
 
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +31,18 @@ class Problem(Exception):
         self.keeps_changes = keeps_changes
 
 
+BEARER = {"WWW-Authenticate": "Bearer"}
+
+
+def not_authenticated() -> Problem:
+    """The answer to a token that is missing, expired, or of an account that is not active any more."""
+    return Problem(401, "A valid access token is needed.", headers=BEARER)
+
+
+class StoreUnavailableError(Exception):
+    """Redis does not answer; callers carry on without it."""
+
+
 class DatabaseUnavailableError(OSError):
     """The database cannot be connected to, or does not answer. Its text is the reason, in one line."""
 
@@ -39,6 +52,12 @@ class DatabaseUnavailableError(OSError):
 _PASSING = ("08", "53", "57", "40001", "40P01", "55P03", "25006")
 # SQLite: busy, locked, read-only, input or output, full, cannot open.
 _PASSING_SQLITE = (5, 6, 8, 10, 13, 14)
+
+
+def refers_to_nothing(error: DBAPIError) -> bool:
+    """Whether a row refers to one that is not there (any more): a foreign key's violation."""
+    state, code = getattr(error.orig, "sqlstate", None), getattr(error.orig, "sqlite_errorcode", None)
+    return state == "23503" or code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 
 
 def is_passing(error: DBAPIError) -> bool:

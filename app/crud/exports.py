@@ -7,24 +7,14 @@ from datetime import datetime
 from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import Reader, Row
-from app.core.security import Caller
-from app.models import Export, ExportStatus, Item, User
+from app.core.db.database import Reader, Row
+from app.models import Export, ExportStatus, Item
 from app.models.base import utc_now
 
 
-async def of_caller(session: AsyncSession, export_id: uuid.UUID, caller: Caller) -> Export | None:
-    """An export that the caller asked for."""
-    return await session.scalar(
-        select(Export)
-        .join(User, User.id == Export.owner_id)
-        .where(
-            Export.id == export_id,
-            User.id == caller.user_id,
-            User.token_version == caller.token_version,
-            User.is_active.is_(True),
-        )
-    )
+async def read(reader: Reader, export_id: uuid.UUID, *, owner: uuid.UUID) -> Row | None:
+    """An export that the owner asked for."""
+    return await reader.row(select(Export.__table__).where(Export.id == export_id, Export.owner_id == owner))
 
 
 async def page(
@@ -40,8 +30,8 @@ async def page(
 async def newest(session: AsyncSession, owner: uuid.UUID, *, since: datetime, limit: int) -> Sequence[datetime]:
     """When the owner asked for their last ones, the newest first."""
     mine = (Export.owner_id == owner) & (Export.created_at > since)
-    found = await session.scalars(select(Export.created_at).where(mine).order_by(Export.created_at.desc()).limit(limit))
-    return found.all()
+    rows = await session.scalars(select(Export.created_at).where(mine).order_by(Export.created_at.desc()).limit(limit))
+    return rows.all()
 
 
 async def claim(session: AsyncSession, export_id: uuid.UUID, *, again: bool, lost_before: datetime) -> uuid.UUID | None:
@@ -77,8 +67,8 @@ async def give_up(session: AsyncSession, *, started_before: datetime) -> None:
 async def send_again(session: AsyncSession, *, sent_before: datetime) -> Sequence[uuid.UUID]:
     """Those that wait although they were sent so long ago. Counted as sent now: of two callers one gets each."""
     waits = (Export.status == ExportStatus.PENDING) & (func.coalesce(Export.sent_at, Export.created_at) < sent_before)
-    found = await session.scalars(update(Export).where(waits).values(sent_at=utc_now()).returning(Export.id))
-    return found.all()
+    rows = await session.scalars(update(Export).where(waits).values(sent_at=utc_now()).returning(Export.id))
+    return rows.all()
 
 
 async def items(

@@ -3,24 +3,33 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import Reader, Row
-from app.core.prepared import Prepared
-from app.core.security import Caller
+from app.core.db.database import CompiledQuery, Reader, Row
 from app.models import User
 
 PUBLIC = (User.id, User.display_name, User.created_at)
 PRIVATE = (*PUBLIC, User.email, User.is_active, User.is_admin, User.last_login_at)
-_READ = Prepared(select(*PRIVATE, User.token_version).where(User.id == bindparam("user")))
+
+
+def _is_active(user: Any, token_version: Any) -> ColumnElement[bool]:
+    """The one place that decides whether a token still speaks for an account: the account is there and active, and its
+    tokens were not ended since."""
+    return and_(User.id == user, User.token_version == token_version, User.is_active.is_(True))
+
+
+_READ_ACTIVE = CompiledQuery(
+    select(*PRIVATE, User.token_version).where(_is_active(bindparam("user"), bindparam("token_version")))
+)
 
 
 async def credentials(reader: Reader, *, email: str | None = None, user_id: uuid.UUID | None = None) -> Row | None:
     """What it takes to check a password: `id`, `password_hash`, `token_version`. By address, or by identifier."""
-    found = User.email == email if user_id is None else User.id == user_id
-    return await reader.row(select(User.id, User.password_hash, User.token_version).where(found))
+    identified = User.email == email if user_id is None else User.id == user_id
+    return await reader.row(select(User.id, User.password_hash, User.token_version).where(identified))
 
 
 async def by_email(session: AsyncSession, email: str) -> User | None:
@@ -28,22 +37,16 @@ async def by_email(session: AsyncSession, email: str) -> User | None:
     return await session.scalar(select(User).where(User.email == email))
 
 
-async def get(session: AsyncSession, user_id: uuid.UUID) -> User | None:
-    """An account."""
-    return await session.get(User, user_id)
-
-
 async def lock(
     session: AsyncSession, user_id: uuid.UUID, *, token_version: int | None = None, for_delete: bool = False
 ) -> User | None:
-    """An account, locked until the transaction ends; with a version only if it still has that one.
+    """An account, locked until the transaction ends; with a token's version only if that still speaks for it.
 
     Waits for whoever has it locked, and sees what they did. Rows that refer to it can be made meanwhile, unless it is
     going to be deleted or given another address (FOR NO KEY UPDATE against FOR UPDATE).
     """
-    statement = select(User).where(User.id == user_id).with_for_update(key_share=not for_delete)
-    if token_version is not None:
-        statement = statement.where(User.token_version == token_version)
+    wanted = User.id == user_id if token_version is None else _is_active(user_id, token_version)
+    statement = select(User).where(wanted).with_for_update(key_share=not for_delete)
     return await session.scalar(statement.execution_options(populate_existing=True))
 
 
@@ -53,18 +56,9 @@ async def lock_admins(session: AsyncSession) -> Sequence[User]:
     return (await session.scalars(statement.with_for_update().execution_options(populate_existing=True))).all()
 
 
-async def standing(session: AsyncSession, caller: Caller) -> User | None:
-    """The caller's account, if the token still speaks for it. It cannot be deleted until the transaction ends."""
-    return await session.scalar(
-        select(User)
-        .where(User.id == caller.user_id, User.token_version == caller.token_version, User.is_active.is_(True))
-        .with_for_update(read=True, key_share=True)
-    )
-
-
-async def read(reader: Reader, user_id: uuid.UUID) -> Row | None:
-    """All of an account that its owner may see, and its token version."""
-    return await reader.row(_READ, {"user": user_id})
+async def read_active(reader: Reader, user_id: uuid.UUID, token_version: int) -> Row | None:
+    """All of an account that its owner may see, if a token of this version speaks for it."""
+    return await reader.row(_READ_ACTIVE, {"user": user_id, "token_version": token_version})
 
 
 async def page(reader: Reader, *, private: bool, limit: int, after: tuple[datetime, uuid.UUID] | None) -> Sequence[Row]:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, delete, inspect, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Database
-from app.core.logging import configure_logging, first_line
+from app.core.db.database import Database
+from app.core.observability.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
 from app.models import Base, Export, ExportStatus, IdempotencyKey, RefreshToken
 from app.models.base import utc_now
@@ -49,23 +49,23 @@ async def _delete(database: Database, model: type[Base], old: ColumnElement[bool
     key, deleted = tuple_(*columns), 0
     while True:
         # Found first and locked afterwards, so that no row is locked for as long as a scan takes.
-        found = await database.reader.rows(select(*columns).where(old).limit(BATCH))
-        if not found:
+        rows = await database.reader.rows(select(*columns).where(old).limit(BATCH))
+        if not rows:
             return deleted
         # A row that is locked is being deleted by a login or another run, or is an export that is tried again: to
         # wait for it could be a deadlock. One that has changed since it was found may be needed again.
         free = (
             select(*columns)
-            .where(key.in_([tuple(row.values()) for row in found]), old)
+            .where(key.in_([tuple(row.values()) for row in rows]), old)
             .with_for_update(skip_locked=True)
             .cte("free")
         )
         statement = delete(model).where(key.in_(select(*free.c))).returning(columns[0])
         async with database.unit() as unit:
-            gone = await unit.session.execute(statement, execution_options={"synchronize_session": False})
-            count = len(gone.all())
+            result = await unit.session.execute(statement, execution_options={"synchronize_session": False})
+            count = len(result.all())
         deleted += count
-        if count == 0 or len(found) < BATCH:
+        if count == 0 or len(rows) < BATCH:
             return deleted
 
 

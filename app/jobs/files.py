@@ -11,7 +11,7 @@ from botocore.client import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import select
 
-from app.core.database import Database
+from app.core.db.database import Database
 from app.core.settings import Settings
 from app.models import ExportFile
 
@@ -78,21 +78,21 @@ class BucketFiles:
 
     async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
         """See Files; in parts, so that a large file is never in memory as a whole."""
-        about = {"ContentType": "text/csv"}
+        extra = {"ContentType": "text/csv"}
         try:
-            await asyncio.to_thread(self._s3.upload_fileobj, content, self._bucket, self._key(export_id), about)
+            await asyncio.to_thread(self._s3.upload_fileobj, content, self._bucket, self._key(export_id), extra)
         except (BotoCoreError, ClientError, boto3.exceptions.Boto3Error) as error:
             raise FilesUnavailableError(str(error)) from error
 
     async def open(self, export_id: uuid.UUID) -> File | None:
         """See Files."""
         try:
-            found = await asyncio.to_thread(self._s3.get_object, Bucket=self._bucket, Key=self._key(export_id))
+            response = await asyncio.to_thread(self._s3.get_object, Bucket=self._bucket, Key=self._key(export_id))
         except self._s3.exceptions.NoSuchKey:
             return None
         except (BotoCoreError, ClientError) as error:
             raise FilesUnavailableError(str(error)) from error
-        return File(found["ContentLength"], _parts(found["Body"]))
+        return File(response["ContentLength"], _parts(response["Body"]))
 
     def _key(self, export_id: uuid.UUID) -> str:
         return f"exports/{export_id}.csv"

@@ -15,8 +15,8 @@ from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec
 
 import app.jobs
-from app.core import metrics, tracing
-from app.core.database import Database
+from app.core.db.database import Database
+from app.core.observability import metrics, tracing
 from app.jobs.files import Files
 
 log = logging.getLogger("app.jobs")
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
-class Run:
+class JobContext:
     """One run of a job, and what it works with."""
 
     database: Database
@@ -42,41 +42,46 @@ class Run:
         return timedelta(seconds=2 * self.seconds)
 
 
-Overdue = Callable[[Run], Awaitable[Sequence[tuple[Any, ...]]]]
+Overdue = Callable[[JobContext], Awaitable[Sequence[tuple[Any, ...]]]]
 
 
 class Job(Generic[P]):
     """A job by its name. Called, it runs: it returns when it is done, and raises what it failed of."""
 
-    def __init__(self, function: Callable[Concatenate[Run, P], Awaitable[None]], overdue: Overdue | None) -> None:
+    def __init__(
+        self, function: Callable[Concatenate[JobContext, P], Awaitable[None]], overdue: Overdue | None
+    ) -> None:
         self.name, self.overdue, self._function = function.__name__, overdue, function
 
-    async def __call__(self, run: Run, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run it, and count and log how it ended."""
+    async def __call__(self, context: JobContext, *args: P.args, **kwargs: P.kwargs) -> None:
+        """JobContext it, and count and log how it ended."""
         start = time.perf_counter()
-        about = {"job": self.name, "arguments": [*map(str, args)], "run": run.number}
+        fields = {"job": self.name, "arguments": [*map(str, args)], "run": context.number}
         try:
-            await self._function(run, *args, **kwargs)
+            await self._function(context, *args, **kwargs)
         except Exception:
-            metrics.JOBS.labels(self.name, "dead" if run.last else "retried").inc()
-            log.exception("job failed", extra={**about, "last": run.last})
+            metrics.JOBS.labels(self.name, "dead" if context.last else "retried").inc()
+            log.exception("job failed", extra={**fields, "last": context.last})
             raise
         seconds = time.perf_counter() - start
         metrics.JOBS.labels(self.name, "done").inc()
-        metrics.JOB_SECONDS.labels(self.name).observe(seconds, tracing.exemplar())
-        log.info("job done", extra={**about, "seconds": round(seconds, 3)})
+        if tracing.is_on:
+            metrics.observe_with_trace(metrics.JOB_SECONDS, {"job": self.name}, seconds)
+        else:
+            metrics.JOB_SECONDS.labels(self.name).observe(seconds)
+        log.info("job done", extra={**fields, "seconds": round(seconds, 3)})
 
 
 _jobs: dict[str, Job[Any]] = {}
 
 
-def job(*, overdue: Overdue | None = None) -> Callable[[Callable[Concatenate[Run, P], Awaitable[None]]], Job[P]]:
+def job(*, overdue: Overdue | None = None) -> Callable[[Callable[Concatenate[JobContext, P], Awaitable[None]]], Job[P]]:
     """Make a function a job. `overdue` gives the arguments of those that should have been run by now, each once: they
     are sent again, so that one which was never sent, or was lost with a process, is not lost for ever."""
 
-    def decorate(function: Callable[Concatenate[Run, P], Awaitable[None]]) -> Job[P]:
-        made = _jobs[function.__name__] = Job(function, overdue)
-        return made
+    def decorate(function: Callable[Concatenate[JobContext, P], Awaitable[None]]) -> Job[P]:
+        new_job = _jobs[function.__name__] = Job(function, overdue)
+        return new_job
 
     return decorate
 

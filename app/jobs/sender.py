@@ -7,10 +7,10 @@ from typing import ParamSpec, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
-from app.core import metrics
-from app.core.logging import first_line
+from app.core.observability import metrics
+from app.core.observability.logging import first_line
 from app.core.settings import Settings
-from app.jobs.job import Job, Run, all_jobs
+from app.jobs.job import Job, JobContext, all_jobs
 
 log = logging.getLogger("app.jobs")
 P = ParamSpec("P")
@@ -32,13 +32,13 @@ class JobSender(Protocol):
 class InProcessSender:
     """Runs jobs in this process, once each: for a laptop. What its end stops is overdue in the next process."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """See JobSender."""
-        task = asyncio.create_task(job(self._run, *args, **kwargs))
+        task = asyncio.create_task(job(self._context, *args, **kwargs))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         metrics.JOBS.labels(job.name, "sent").inc()
@@ -82,24 +82,24 @@ class CelerySender:
         await asyncio.to_thread(self._celery.close)
 
 
-def make_sender(settings: Settings, run: Run) -> JobSender:
-    """The sender that the settings name; `run` is what jobs of this process work with."""
-    return CelerySender(settings) if settings.jobs_queue_url else InProcessSender(run)
+def make_sender(settings: Settings, context: JobContext) -> JobSender:
+    """The sender that the settings name; `context` is what jobs of this process work with."""
+    return CelerySender(settings) if settings.jobs_queue_url else InProcessSender(context)
 
 
-async def send_overdue(sender: JobSender, run: Run) -> None:
+async def send_overdue(sender: JobSender, context: JobContext) -> None:
     """Send every job again that should have been run by now."""
     for job in all_jobs().values():
-        for arguments in await job.overdue(run) if job.overdue else ():
+        for arguments in await job.overdue(context) if job.overdue else ():
             log.warning("job sent again", extra={"job": job.name, "arguments": [*map(str, arguments)]})
             await sender.send(job, *arguments)
 
 
-async def keep_sending(sender: JobSender, run: Run) -> None:
+async def keep_sending(sender: JobSender, context: JobContext) -> None:
     """Look for overdue jobs again and again, at a time of its own in each process."""
     while True:
         await asyncio.sleep(LOOK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - only so that not all look at once
         try:
-            await send_overdue(sender, run)
+            await send_overdue(sender, context)
         except (DBAPIError, OSError) as error:
             log.warning("could not look for overdue jobs", extra={"error": first_line(error)})

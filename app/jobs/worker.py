@@ -17,12 +17,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery, signals
 from celery.exceptions import Reject
 
-from app.core import metrics, tracing
-from app.core.database import Database
-from app.core.logging import configure_logging, first_line
+from app.core.db.database import Database
+from app.core.observability import metrics, tracing
+from app.core.observability.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
 from app.jobs.files import JOB_SECONDS, make_files
-from app.jobs.job import Job, Run, all_jobs
+from app.jobs.job import Job, JobContext, all_jobs
 from app.jobs.protection import protected
 
 KILL_SECONDS = 30
@@ -87,7 +87,7 @@ async def _run(job: Job[Any], settings: Settings, number: int, last: bool, args:
     database = Database(settings)
     try:
         files = make_files(settings, database, JOB_SECONDS)
-        await job(Run(database, files, settings.job_time_limit, number, last), *args, **kwargs)
+        await job(JobContext(database, files, settings.job_time_limit, number, last), *args, **kwargs)
     finally:
         await database.close()
 
@@ -98,20 +98,21 @@ def tries_of_queue(settings: Settings) -> int:
     sqs: Any = boto3.client("sqs", region_name=settings.aws_region)
     url, names = str(settings.jobs_queue_url), ["VisibilityTimeout", "RedrivePolicy"]
     try:
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(f"The worker cannot start: the queue does not answer: {first_line(error)}") from None
     longest = settings.job_time_limit + KILL_SECONDS
-    if int(found["VisibilityTimeout"]) <= longest:
+    if int(attributes["VisibilityTimeout"]) <= longest:
         raise SystemExit(
-            f"The worker cannot start: the queue takes a worker for dead after {found['VisibilityTimeout']} s, but a "
-            f"job may take {longest} s (JOB_TIME_LIMIT and {KILL_SECONDS} more): raise the visibility time-out"
+            "The worker cannot start: the queue takes a worker for dead after "
+            f"{attributes['VisibilityTimeout']} s, but a job may take {longest} s "
+            f"(JOB_TIME_LIMIT and {KILL_SECONDS} more): raise the visibility time-out"
         )
-    if "RedrivePolicy" not in found:
+    if "RedrivePolicy" not in attributes:
         raise SystemExit(
             "The worker cannot start: the queue has no redrive policy, so a job that fails would be tried for ever"
         )
-    return int(json.loads(found["RedrivePolicy"])["maxReceiveCount"])
+    return int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery has no types

@@ -1,13 +1,13 @@
-"""Alembic's entry, for `app.migrate` and for its own command alike; `guard.py` lets one migrate at a time."""
+"""Alembic's entry, for `app.migrate` and for its own command alike; `migration_lock.py` lets one migrate at a time."""
 
 import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, Index
 
-from app.core.logging import configure_logging
+from app.core.observability.logging import configure_logging
 from app.core.settings import Settings, get_settings
-from app.migrations.guard import run_alone
+from app.migrations.migration_lock import run_alone
 from app.models import Base
 
 

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, Uuid
+from sqlalchemy import DateTime, Dialect, MetaData, String, TypeDecorator, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Every constraint has a name that a migration can drop it by, the same on every database.
@@ -22,10 +22,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A time with zone. SQLite forgets the zone, so it is put back on reading."""
+class SqliteDateTime(TypeDecorator[datetime]):
+    """A time in UTC. SQLite forgets the zone, so it is put back on reading."""
 
-    impl = DateTime(timezone=True)
+    impl = DateTime()
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -37,11 +37,27 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+class Containing(TypeDecorator[str]):
+    """The type of a value that LIKE looks for anywhere in a text, with `escape="\\\\"`."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The pattern that matches this very text."""
+        if value is None:
+            return None
+        return "%" + value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
 class Base(DeclarativeBase):
     """The base of all tables."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime(), uuid.UUID: Uuid()}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True).with_variant(SqliteDateTime(), "sqlite"),
+        uuid.UUID: Uuid(),
+    }
 
 
 class Identified:

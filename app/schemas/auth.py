@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.schemas.base import Input
+from app.schemas.base import RequestModel
 
 
 class TokenPair(BaseModel):
@@ -16,7 +16,7 @@ class TokenPair(BaseModel):
     refresh_token: str = Field(description="Good for one refresh; the answer has the next one")
 
 
-class RefreshRequest(Input):
+class RefreshRequest(RequestModel):
     """The refresh token of the last login or refresh."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=128)]

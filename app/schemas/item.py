@@ -8,13 +8,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.models.item import ItemStatus
-from app.schemas.base import LEFT_OUT, Change, Input, Line
+from app.schemas.base import UNSET, Line, PatchModel, RequestModel
 
 Title = Annotated[Line, Field(max_length=200, examples=["Lighthouse"])]
 Description = Annotated[str, Field(max_length=10_000, examples=["Built in 1862"])]
 
 
-class ItemCreate(Input):
+class ItemCreate(RequestModel):
     """A new item."""
 
     title: Title
@@ -22,12 +22,12 @@ class ItemCreate(Input):
     status: ItemStatus = ItemStatus.DRAFT
 
 
-class ItemUpdate(Change):
+class ItemUpdate(PatchModel):
     """What to change; what is left out stays."""
 
-    title: Title = LEFT_OUT
-    description: Description = LEFT_OUT
-    status: ItemStatus = LEFT_OUT
+    title: Title = UNSET
+    description: Description = UNSET
+    status: ItemStatus = UNSET
 
 
 class ItemRead(BaseModel):
@@ -52,18 +52,8 @@ class ItemSort(StrEnum):
     TITLE = "title"
     TITLE_DESCENDING = "-title"
 
-    @property
-    def column(self) -> str:
-        """The column to sort by."""
-        return self.value.removeprefix("-")
 
-    @property
-    def descending(self) -> bool:
-        """Whether large values come first."""
-        return self.value.startswith("-")
-
-
-class ItemQuery(Input):
+class ItemQuery(RequestModel):
     """Which items to list, and in which order."""
 
     search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from app.core.text import normal_address
-from app.schemas.base import LEFT_OUT, Change, Input, Line
+from app.core.security.normalization import normal_address
+from app.schemas.base import UNSET, Line, PatchModel, RequestModel
 
 Email = Annotated[
     str,
@@ -20,7 +20,7 @@ NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=128, examples
 GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
-class UserCreate(Input):
+class UserCreate(RequestModel):
     """What it takes to register."""
 
     email: Email
@@ -28,14 +28,14 @@ class UserCreate(Input):
     password: NewPassword
 
 
-class UserUpdate(Change):
+class UserUpdate(PatchModel):
     """What a user may change about themselves; what is left out stays."""
 
-    email: Email = LEFT_OUT
-    display_name: DisplayName = LEFT_OUT
+    email: Email = UNSET
+    display_name: DisplayName = UNSET
 
 
-class PasswordChange(Input):
+class PasswordChange(RequestModel):
     """A new password, and the old one as proof."""
 
     current_password: GivenPassword
@@ -60,8 +60,14 @@ class UserPrivate(UserPublic):
     last_login_at: datetime | None
 
 
-class UserAdminUpdate(Change):
+class ActiveUser(UserPrivate):
+    """The account that a request speaks for, checked: what `CurrentUser` gives. Never an answer itself."""
+
+    token_version: int
+
+
+class UserAdminUpdate(PatchModel):
     """What an admin may change about an account; what is left out stays."""
 
-    is_active: bool = LEFT_OUT
-    is_admin: bool = LEFT_OUT
+    is_active: bool = UNSET
+    is_admin: bool = UNSET

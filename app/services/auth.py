@@ -7,22 +7,16 @@ with the old password, and no refresh, outlives a change of the password.
 import uuid
 from datetime import timedelta
 
-from app.core.database import Database, UnitOfWork
-from app.core.errors import Problem
-from app.core.security import Caller, Passwords, Tokens, fingerprint, new_refresh_token
-from app.core.text import normal_address
+from app.core.db.database import Database, UnitOfWork
+from app.core.errors import BEARER, Problem
+from app.core.security.normalization import normal_address
+from app.core.security.passwords import Passwords
+from app.core.security.tokens import TokenClaims, Tokens, fingerprint, new_refresh_token
 from app.crud import tokens as token_crud
 from app.crud import users as user_crud
 from app.models import RefreshToken, User
 from app.models.base import utc_now
 from app.schemas.auth import TokenPair
-
-BEARER = {"WWW-Authenticate": "Bearer"}
-
-
-def not_authenticated() -> Problem:
-    """The answer to a token that is missing, expired, or of an account that does not stand any more."""
-    return Problem(401, "A valid access token is needed.", headers=BEARER)
 
 
 async def login(
@@ -37,12 +31,12 @@ async def login(
 ) -> TokenPair:
     """Check a password. Unknown address, wrong password and inactive account get the same answer in the same time."""
     # Read on a connection that is given back at once: hashes take 20 ms each, and wait for one another.
-    known = await user_crud.credentials(database.reader, email=_normal(email))
-    fits, better = await passwords.verify(password, known["password_hash"] if known else None)
+    account = await user_crud.credentials(database.reader, email=_normal(email))
+    fits, better = await passwords.verify(password, account["password_hash"] if account else None)
     user = None
-    if known is not None and fits:
-        user = await user_crud.lock(unit.session, known["id"], token_version=known["token_version"])
-    if user is None or not user.is_active:
+    if account is not None and fits:
+        user = await user_crud.lock(unit.session, account["id"], token_version=account["token_version"])
+    if user is None:
         raise Problem(401, "Address or password is wrong.", headers=BEARER)
     if better is not None:
         user.password_hash = better
@@ -60,22 +54,22 @@ def _normal(address: str) -> str:
 
 
 async def refresh(unit: UnitOfWork, *, token: str, tokens: Tokens, refresh_lifetime: int) -> TokenPair:
-    """Swap a refresh token for the next. One that was used before is stolen, or its thief has: its family ends."""
-    user, known = await _lock(unit, token)
-    if user is None or known is None or not user.is_active or known.expires_at < utc_now():
+    """Swap a refresh token for the next. Reuse of one means that it was stolen: its whole family is revoked."""
+    user, stored = await _lock(unit, token)
+    if user is None or stored is None or not user.is_active or stored.expires_at < utc_now():
         raise Problem(401, "The refresh token is not valid.", headers=BEARER)
-    if known.used_at is not None:
-        await token_crud.revoke_family(unit.session, known.family_id)
+    if stored.used_at is not None:
+        await token_crud.revoke_family(unit.session, stored.family_id)
         raise Problem(401, "The refresh token was used before: log in again.", headers=BEARER, keeps_changes=True)
-    known.used_at = utc_now()
-    return _pair(unit, user, tokens, known.family_id, refresh_lifetime)
+    stored.used_at = utc_now()
+    return _pair(unit, user, tokens, stored.family_id, refresh_lifetime)
 
 
 async def logout(unit: UnitOfWork, *, token: str) -> None:
     """End the login that a refresh token belongs to. An unknown token is no error: the login is over either way."""
-    _, known = await _lock(unit, token)
-    if known is not None:
-        await token_crud.revoke_family(unit.session, known.family_id)
+    _, stored = await _lock(unit, token)
+    if stored is not None:
+        await token_crud.revoke_family(unit.session, stored.family_id)
 
 
 async def _lock(unit: UnitOfWork, token: str) -> tuple[User | None, RefreshToken | None]:
@@ -97,5 +91,5 @@ def _pair(unit: UnitOfWork, user: User, tokens: Tokens, family_id: uuid.UUID, li
             expires_at=utc_now() + timedelta(seconds=lifetime),
         )
     )
-    access = tokens.issue(Caller(user.id, user.token_version, user.is_admin))
+    access = tokens.issue(TokenClaims(user.id, user.token_version, user.is_admin))
     return TokenPair(access_token=access, expires_in=tokens.lifetime, refresh_token=refresh_token)

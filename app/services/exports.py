@@ -5,30 +5,27 @@ import math
 import uuid
 from datetime import timedelta
 
-from app.core.database import Database, UnitOfWork
+from app.core.db.database import Database, UnitOfWork
 from app.core.errors import Problem
-from app.core.security import Caller
 from app.crud import exports as export_crud
-from app.crud import users as user_crud
 from app.jobs.exports import export as export_job
 from app.jobs.files import File, Files, FilesUnavailableError
 from app.jobs.sender import JobSender
 from app.models import Export, ExportStatus
 from app.models.base import utc_now
+from app.schemas.base import Page, decode_cursor
 from app.schemas.export import ExportRead
-from app.schemas.page import Page
-from app.services import cursor as cursors
-from app.services.users import standing
+from app.schemas.user import ActiveUser
+from app.services.users import lock_active_user
 
 log = logging.getLogger("app.exports")
 HOUR = timedelta(hours=1)
 MISSING = "There is no such export."
 
 
-async def start(unit: UnitOfWork, *, caller: Caller, per_hour: int, jobs: JobSender) -> ExportRead:
-    """Ask for an export of all of the caller's items; at most so many an hour, for each reads them all."""
-    user = await standing(unit, caller)
-    await user_crud.lock(unit.session, user.id)  # of many at once, each counts those before it
+async def start(unit: UnitOfWork, *, user: ActiveUser, per_hour: int, jobs: JobSender) -> ExportRead:
+    """Ask for an export of all of the user's items; at most so many an hour, for each reads them all."""
+    await lock_active_user(unit, user, for_delete=False)  # of many at once, each counts those before it
     now = utc_now()
     newest = await export_crud.newest(unit.session, user.id, since=now - HOUR, limit=per_hour)
     if len(newest) == per_hour:
@@ -41,23 +38,24 @@ async def start(unit: UnitOfWork, *, caller: Caller, per_hour: int, jobs: JobSen
     return ExportRead.model_validate(export)
 
 
-async def page(database: Database, *, owner: uuid.UUID, limit: int, cursor: str | None) -> Page:
-    """A page of the owner's exports, the newest first."""
-    after = cursors.decode(cursor, cursors.moment)
-    rows = await export_crud.page(database.reader, owner, after=after, limit=limit)
-    full = len(rows) == limit
-    return Page(ExportRead, rows, cursors.encode(rows[-1]["created_at"], rows[-1]["id"]) if full else None)
+async def page(database: Database, *, user: ActiveUser, limit: int, cursor: str | None) -> Page[ExportRead]:
+    """A page of the user's exports, the newest first."""
+    after = decode_cursor(cursor)
+    rows = await export_crud.page(database.reader, user.id, after=after, limit=limit)
+    return Page[ExportRead].of(rows, limit=limit)
 
 
-async def read(unit: UnitOfWork, *, caller: Caller, export_id: uuid.UUID) -> ExportRead:
+async def read(database: Database, *, user: ActiveUser, export_id: uuid.UUID) -> ExportRead:
     """How far it is."""
-    return ExportRead.model_validate(await _get(unit, caller, export_id))
+    row = await export_crud.read(database.reader, export_id, owner=user.id)
+    if row is None:
+        raise Problem(404, MISSING)
+    return ExportRead.model_validate(row)
 
 
-async def download(database: Database, *, caller: Caller, export_id: uuid.UUID, files: Files) -> File:
-    """The file, once it is done. The database's connection is given back before the file is asked for."""
-    async with database.unit() as unit:
-        export = await _get(unit, caller, export_id)
+async def download(database: Database, *, user: ActiveUser, export_id: uuid.UUID, files: Files) -> File:
+    """The file, once it is done. No database connection is held while the file is asked for."""
+    export = await read(database, user=user, export_id=export_id)
     if export.status != ExportStatus.DONE:
         raise Problem(409, f"The export is {export.status}.")
     try:
@@ -68,11 +66,3 @@ async def download(database: Database, *, caller: Caller, export_id: uuid.UUID, 
     if file is None:
         raise Problem(410, "The file has been deleted.")
     return file
-
-
-async def _get(unit: UnitOfWork, caller: Caller, export_id: uuid.UUID) -> Export:
-    export = await export_crud.of_caller(unit.session, export_id, caller)
-    if export is None:
-        await standing(unit, caller)
-        raise Problem(404, MISSING)
-    return export

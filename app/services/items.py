@@ -4,19 +4,15 @@ import hashlib
 import uuid
 from collections.abc import Collection
 
-from app.core.database import Database, Row, UnitOfWork
+from app.core.db.database import Database, UnitOfWork
 from app.core.errors import Problem
-from app.core.security import Caller
-from app.core.store import Store, private_group
 from app.crud import idempotency as idempotency_crud
 from app.crud import items as item_crud
-from app.crud import users as user_crud
 from app.models import Item
+from app.schemas.base import Page, decode_cursor, moment
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
-from app.schemas.page import Page
-from app.services import cursor as cursors
-from app.services.auth import not_authenticated
-from app.services.users import invalidate, standing
+from app.schemas.user import ActiveUser
+from app.services.invalidation import PRIVATE, CachedResponses, invalidate_after_commit
 
 Versions = Collection[int] | None
 """Versions of an item that may be changed; None for any."""
@@ -24,39 +20,35 @@ MISSING = "There is no such item."
 CHANGED = "The item has been changed since you read it."
 
 
-async def read(database: Database, *, caller: Caller, item_id: uuid.UUID) -> ItemRead:
+async def read(database: Database, *, user: ActiveUser, item_id: uuid.UUID) -> ItemRead:
     """One item. An item of somebody else is as absent as one that is not there."""
-    row = await item_crud.read(database.reader, item_id, caller)
+    row = await item_crud.read(database.reader, item_id, owner=None if user.is_admin else user.id)
     if row is None:
-        await _check_standing(database, caller)
         raise Problem(404, MISSING)
-    return _model(row)
+    return ItemRead.model_validate(row)
 
 
-async def page(database: Database, *, caller: Caller, query: ItemQuery) -> Page:
+async def page(database: Database, *, user: ActiveUser, query: ItemQuery) -> Page[ItemRead]:
     """A page of items."""
-    sort, reader = query.sort, database.reader
+    owner = None if user.is_admin else user.id  # None: everybody's
+    filters = query.model_dump(include=set(item_crud.FILTERS), exclude_none=True)
+    column = query.sort.removeprefix("-")
     rows = await item_crud.page(
-        reader,
-        caller,
-        status=query.status,
-        search=query.search,
-        sort=sort.column,
-        descending=sort.descending,
-        after=cursors.decode(query.cursor, cursors.moment if sort.column == "created_at" else str),
+        database.reader,
+        owner=owner,
+        filters=filters,
+        sort=query.sort,
+        after=decode_cursor(query.cursor, moment if column == "created_at" else str),
         limit=query.limit,
     )
-    if not rows:
-        await _check_standing(database, caller)
-    full = len(rows) == query.limit
-    cursor = cursors.encode(rows[-1][sort.column], rows[-1]["id"]) if full else None
-    total = await item_crud.count(reader, caller, status=query.status, search=query.search) if query.count else None
-    return Page(ItemRead, rows, cursor, total)
+    total = await item_crud.count(database.reader, owner=owner, filters=filters) if query.count else None
+    return Page[ItemRead].of(rows, limit=query.limit, sorted_by=column, total=total)
 
 
-async def create(unit: UnitOfWork, *, caller: Caller, data: ItemCreate, key: str | None, store: Store) -> ItemRead:
+async def create(
+    unit: UnitOfWork, *, user: ActiveUser, data: ItemCreate, key: str | None, cache: CachedResponses
+) -> ItemRead:
     """A new item. With a key, the same request again gets the first one's answer and makes nothing."""
-    user = await standing(unit, caller)
     if key is not None:
         request_hash = hashlib.sha256(data.model_dump_json().encode()).hexdigest()
         if not await idempotency_crud.claim(unit.session, user.id, key, request_hash):
@@ -64,38 +56,45 @@ async def create(unit: UnitOfWork, *, caller: Caller, data: ItemCreate, key: str
     item = Item(owner_id=user.id, **data.model_dump())
     unit.session.add(item)
     await unit.session.flush()
-    made = ItemRead.model_validate(item)
+    created = ItemRead.model_validate(item)
     if key is not None:
-        await idempotency_crud.keep(unit.session, user.id, key, made.model_dump_json())
-    unit.after_commit(lambda: invalidate(store, private_group(user.id)))
-    return made
+        await idempotency_crud.keep(unit.session, user.id, key, created.model_dump_json())
+    invalidate_after_commit(unit, cache, f"{PRIVATE}{user.id}")
+    return created
 
 
 async def change(
-    unit: UnitOfWork, *, caller: Caller, item_id: uuid.UUID, data: ItemUpdate, versions: Versions, store: Store
+    unit: UnitOfWork,
+    *,
+    user: ActiveUser,
+    item_id: uuid.UUID,
+    data: ItemUpdate,
+    versions: Versions,
+    cache: CachedResponses,
 ) -> ItemRead:
     """Change an item that still has one of these versions. Nothing to change is no new version."""
-    item = await _for_change(unit, caller, item_id, versions)
+    item = await _for_change(unit, user, item_id, versions)
     values = data.changes()
     if not values:
         return ItemRead.model_validate(item)
     row = await item_crud.change(unit.session, item_id, version=item.version, values=values)
     if row is None:
         raise Problem(412, CHANGED)
-    unit.after_commit(lambda: invalidate(store, private_group(item.owner_id)))
-    return _model(row)
+    invalidate_after_commit(unit, cache, f"{PRIVATE}{item.owner_id}")
+    return ItemRead.model_validate(row)
 
 
-async def delete(unit: UnitOfWork, *, caller: Caller, item_id: uuid.UUID, versions: Versions, store: Store) -> None:
+async def delete(
+    unit: UnitOfWork, *, user: ActiveUser, item_id: uuid.UUID, versions: Versions, cache: CachedResponses
+) -> None:
     """Delete an item that still has one of these versions."""
-    item = await _for_change(unit, caller, item_id, versions)
+    item = await _for_change(unit, user, item_id, versions)
     if not await item_crud.remove(unit.session, item_id, version=item.version):
         raise Problem(412, CHANGED)
-    unit.after_commit(lambda: invalidate(store, private_group(item.owner_id)))
+    invalidate_after_commit(unit, cache, f"{PRIVATE}{item.owner_id}")
 
 
-async def _for_change(unit: UnitOfWork, caller: Caller, item_id: uuid.UUID, versions: Versions) -> Item:
-    user = await standing(unit, caller)
+async def _for_change(unit: UnitOfWork, user: ActiveUser, item_id: uuid.UUID, versions: Versions) -> Item:
     item = await unit.session.get(Item, item_id)
     if item is None or (item.owner_id != user.id and not user.is_admin):
         raise Problem(404, MISSING)
@@ -106,20 +105,9 @@ async def _for_change(unit: UnitOfWork, caller: Caller, item_id: uuid.UUID, vers
 
 
 async def _answer_again(unit: UnitOfWork, user_id: uuid.UUID, key: str, request_hash: str) -> ItemRead:
-    known = await idempotency_crud.get(unit.session, user_id, key)
-    if known is None or known.answer is None:
+    claimed = await idempotency_crud.get(unit.session, user_id, key)
+    if claimed is None or claimed.answer is None:
         raise Problem(409, "A request with this Idempotency-Key is being carried out.")
-    if known.request_hash != request_hash:
+    if claimed.request_hash != request_hash:
         raise Problem(422, "This Idempotency-Key belongs to another request.")
-    return ItemRead.model_validate_json(known.answer)
-
-
-async def _check_standing(database: Database, caller: Caller) -> None:
-    """Nothing was found: because of the caller's account? Asked only then, so that a hit costs one query."""
-    row = await user_crud.read(database.reader, caller.user_id)
-    if row is None or not row["is_active"] or row["token_version"] != caller.token_version:
-        raise not_authenticated()
-
-
-def _model(row: Row) -> ItemRead:
-    return ItemRead.model_validate(row)
+    return ItemRead.model_validate_json(claimed.answer)

@@ -6,6 +6,6 @@ sed -e "s|@TOPIC@|$TOPIC_ARN|" -e "s|@REGION@|$AWS_REGION|" -e "s|@ENDPOINT@|$en
     /etc/slipway/alertmanager.yml >/tmp/alertmanager.yml
 exec alertmanager \
     --config.file=/tmp/alertmanager.yml \
-    --storage.path=/tmp/data \
+    --storage.path=/tmp/alertmanager \
     --cluster.listen-address= \
     --web.listen-address=127.0.0.1:9093

@@ -41,7 +41,9 @@ SELECT :'action' = 'open' AS open, :'template' || '_next' AS next, :'template' |
     SELECT format('REVOKE %I FROM %I', :'seed', :'template') \gexec
     COMMIT;
     \connect :"home"
-    SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', :'next') \gexec
+    -- Nobody but a superuser connects any more. Not by ALLOW_CONNECTIONS false: a major upgrade (pg_upgrade, so RDS's
+    -- too) refuses a server with such a database, and connects to each as a superuser, whom no limit holds.
+    SELECT format('ALTER DATABASE %I CONNECTION LIMIT 0', :'next') \gexec
     BEGIN;
     SELECT format('ALTER DATABASE %I RENAME TO %I', :'template', :'former')
     WHERE EXISTS (SELECT FROM pg_database WHERE datname = :'template') \gexec

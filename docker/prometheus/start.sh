@@ -12,7 +12,7 @@ if [ -n "${REMOTE_WRITE:-}" ]; then
 fi
 exec prometheus \
     --config.file=/tmp/prometheus.yml \
-    --storage.tsdb.path=/tmp/data \
+    --storage.tsdb.path=/tmp/prometheus \
     --storage.tsdb.retention.time="$RETENTION" \
     --storage.tsdb.retention.size="$RETENTION_SIZE" \
     --enable-feature=exemplar-storage \

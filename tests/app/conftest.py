@@ -18,14 +18,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.core import security
+from app.core.security import passwords as hashing
 from app.core.settings import Settings
 from app.main import create_app
 from app.migrate import upgrade
 from tests.app.servers import Server, postgres, redis
 
 KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
-PRODUCTIONS_ARGON2 = security.ARGON2
+PRODUCTIONS_ARGON2 = hashing.ARGON2
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that the tests make
 
 
@@ -45,7 +45,7 @@ def quick_hashes() -> Iterator[None]:
     """Of the same kind and made in the same way, for less than 1 ms of a core: most tests make an account and log in.
     What is started as a process of its own hashes as in production, and so do the tests of the cost itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(security, "ARGON2", Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1))
+        patch.setattr(hashing, "ARGON2", Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
 
 
@@ -87,6 +87,10 @@ async def base_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest
         "log_level": "warning",
         "max_in_flight": 10_000,  # the limit has a test of its own
         "redis_timeout": 10,  # on a busy machine a slow Redis must not pass for an absent one; test_faults kills it
+        "database_pool_timeout": 60,  # and a slow statement not for a stuck one
+        "database_connect_timeout": 60,
+        "database_statement_timeout": 60,
+        "database_lock_timeout": 60,
     }
     if request.param == "embedded":
         path = tmp_path_factory.mktemp("sqlite") / "app.db"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = {"postgres": "postgresql-15", "redis-server": "redis-server"}
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 def free_port() -> int:

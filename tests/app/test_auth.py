@@ -13,8 +13,9 @@ import pytest
 from pwdlib.hashers.bcrypt import BcryptHasher
 from sqlalchemy import select, update
 
-from app.core import security
-from app.core.security import Caller, Passwords, Tokens
+from app.core.security import passwords as hashing
+from app.core.security.passwords import Passwords
+from app.core.security.tokens import TokenClaims, Tokens
 from app.models import User as Row
 from tests.app.conftest import KEY, PASSWORD, PRODUCTIONS_ARGON2, Running, User, login, register
 
@@ -42,18 +43,18 @@ async def test_an_unknown_address_costs_a_hash_as_a_known_one_does() -> None:
 
 
 async def test_a_hash_costs_what_owasp_asks_for_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(security, "ARGON2", PRODUCTIONS_ARGON2)
+    monkeypatch.setattr(hashing, "ARGON2", PRODUCTIONS_ARGON2)
     passwords = Passwords()
     assert (await passwords.hash(PASSWORD)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     passwords.close()
 
 
 async def test_a_login_does_not_stall_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(security, "ARGON2", PRODUCTIONS_ARGON2)
+    monkeypatch.setattr(hashing, "ARGON2", PRODUCTIONS_ARGON2)
     passwords = Passwords()
-    hashing = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(6)))
+    work = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(6)))
     longest, last = 0.0, time.perf_counter()
-    while not hashing.done():
+    while not work.done():
         await asyncio.sleep(0)
         longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
     one = time.perf_counter()
@@ -95,7 +96,7 @@ async def test_a_token_signed_by_somebody_else_or_by_nobody_opens_nothing(user: 
 
 def test_the_former_key_still_verifies_and_no_longer_signs() -> None:
     former, today = KEY[::-1], KEY
-    caller = Caller(uuid.uuid4(), 1, is_admin=False)
+    caller = TokenClaims(uuid.uuid4(), 1, is_admin=False)
     before = Tokens(former, 60).issue(caller)
     rotated = Tokens(today, 60, former)
     assert rotated.read(before) == caller
@@ -156,3 +157,25 @@ async def test_a_password_that_bcrypt_cannot_take_is_wrong_and_no_error(running:
         hashed = BcryptHasher(rounds=4).hash("short")
         await unit.session.execute(update(Row).where(Row.id == uuid.UUID(user.id)).values(password_hash=hashed))
     assert (await login(user.api, user.email, "x" * 100)).status_code == 401
+
+
+def test_a_token_of_a_container_whose_clock_is_ahead_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = TokenClaims(uuid.uuid4(), 1, is_admin=False)
+    now = time.time()
+    issued = {}
+    for ahead in (3, 60):
+        with monkeypatch.context() as patch:
+            patch.setattr("app.core.security.tokens.time.time", lambda ahead=ahead: now + ahead)
+            issued[ahead] = Tokens(KEY, 900).issue(claims)
+    tokens = Tokens(KEY, 900)
+    assert tokens.read(issued[3]) == claims
+    assert tokens.read(issued[60]) is None
+
+
+def test_leeway_does_not_prolong_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = TokenClaims(uuid.uuid4(), 1, is_admin=False)
+    tokens = Tokens(KEY, 10)
+    token, now = tokens.issue(claims), time.time()
+    monkeypatch.setattr("app.core.security.tokens.time.time", lambda: now + 11)
+    assert tokens.read(token) is None
+    assert Tokens(KEY, 10).read(token) is None

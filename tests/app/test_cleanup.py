@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, select
 
-from app.core.database import Database
+from app.core.db.database import Database
 from app.jobs import cleanup
 from app.jobs.cleanup import BATCH, EXPORTS_KEPT, clean_up
 from app.models import Base, Export, ExportFile, IdempotencyKey, RefreshToken
@@ -203,7 +203,7 @@ async def test_an_export_that_is_tried_again_meanwhile_is_not_deleted(world: Wor
     """Between finding a row and locking it there is time for a worker to claim it."""
     from app.jobs.exports import export as run_export
     from app.jobs.files import DatabaseFiles
-    from app.jobs.job import Run
+    from app.jobs.job import JobContext
 
     export = world.export(world.now - EXPORTS_KEPT - MOMENT, "failed")
     await world.add(Export, export)
@@ -216,7 +216,7 @@ async def test_an_export_that_is_tried_again_meanwhile_is_not_deleted(world: Wor
             found = await reader.rows(statement)
             if found:
                 database.reader = reader
-                await run_export(Run(database, DatabaseFiles(database), seconds=60), export["id"])
+                await run_export(JobContext(database, DatabaseFiles(database), seconds=60), export["id"])
             return found
 
     database.reader = Slow()  # type: ignore[assignment]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from app.core.embedded import find_folder
+from app.core.local_storage import find_folder
 from app.core.settings import Settings
 from tests.app.conftest import PASSWORD
 from tests.app.servers import free_port
@@ -138,7 +138,7 @@ def test_every_wrong_setting_is_in_that_line(tmp_path: Path) -> None:
 
 def test_a_folder_that_somebody_else_put_there_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("app.core.embedded.FOLDER", NOWHERE)
+    monkeypatch.setattr("app.core.local_storage.FOLDER", NOWHERE)
     assert find_folder(None, "app") == tmp_path / f"app-{os.geteuid()}"
     (tmp_path / f"app-{os.geteuid()}").symlink_to("/tmp")  # noqa: S108
     assert find_folder(None, "app") is None
@@ -152,9 +152,9 @@ def test_names_follow_from_the_projects_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("changes", "kept"), [({}, 30), ({"web_concurrency": 2}, 0)])
 def test_answers_are_cached_where_every_process_would_see_a_change(changes: dict[str, int], kept: int) -> None:
-    assert Settings(_env_file=None, **changes).answers_kept == kept  # type: ignore[arg-type]
+    assert Settings(_env_file=None, **changes).response_ttl == kept  # type: ignore[arg-type]
     on_redis = Settings(_env_file=None, redis_host="cache", **changes)  # type: ignore[arg-type]
-    assert on_redis.answers_kept == 30
+    assert on_redis.response_ttl == 30
 
 
 def test_the_example_file_lists_every_variable_with_its_default() -> None:

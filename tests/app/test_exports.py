@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import pytest
 from sqlalchemy import select, update
 
-from app.core.security import Caller
+from app.core.security.tokens import TokenClaims
 from app.jobs import exports as export_jobs
 from app.jobs.exports import export
 from app.jobs.files import DatabaseFiles, File, FilesUnavailableError
-from app.jobs.job import Job, Run
+from app.jobs.job import Job, JobContext
 from app.jobs.sender import InProcessSender, send_overdue
 from app.models import Export, ExportStatus, Item
 from app.models.base import utc_now
@@ -118,7 +118,7 @@ class World:
 
     def __init__(self, app: Any, user: User, id: uuid.UUID) -> None:
         self.app, self.user, self.id = app, user, id
-        self.run: Run = app.state.resources.run
+        self.run: JobContext = app.state.resources.job_context
 
     async def status(self) -> str:
         return str((await self.user.get(f"/items/exports/{self.id}")).json()["status"])
@@ -261,12 +261,13 @@ async def test_jobs_are_sent_after_the_commit_only(world: World) -> None:
             assert rows, "a worker would not find it yet"
             await super().send(job, *args)
 
+    from app.api.deps import require_active_user
     from app.services import exports
 
     sender = Checking()
     async with world.run.database.unit() as unit:
-        caller = Caller(uuid.UUID(world.user.id), 1, is_admin=False)
-        await exports.start(unit, caller=caller, per_hour=10, jobs=sender)  # type: ignore[arg-type]
+        user = await require_active_user(world.run.database, TokenClaims(uuid.UUID(world.user.id), 1, is_admin=False))
+        await exports.start(unit, user=user, per_hour=10, jobs=sender)  # type: ignore[arg-type]
         assert sender.sent == []
     assert len(sender.sent) == 1
 
@@ -316,3 +317,11 @@ async def test_a_job_holds_no_connection_while_its_file_is_sent(world: World) ->
         unit.session.add(Item(owner_id=uuid.UUID(world.user.id), title="Lighthouse"))
     await export(replace(world.run, files=Watching(world.run.database)), world.id)
     assert held == [0]
+
+
+@pytest.mark.parametrize(
+    "first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+)  # full-width ones too
+def test_no_cell_of_a_file_is_a_formula(first: str) -> None:
+    assert export_jobs._harmless({"title": f"{first}1", "rows": 2}) == {"title": f"'{first}1", "rows": 2}
+    assert export_jobs._harmless({"title": f"1{first}"}) == {"title": f"1{first}"}

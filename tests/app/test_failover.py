@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from app.core.redis_client import connect
-from app.core.redis_store import RedisStore
+from app.core.errors import StoreUnavailableError
+from app.core.redis import RateLimit, RedisConnection, RedisRateCounter, connect
 from app.core.settings import Settings
-from app.core.store import StoreUnavailableError, Window
 from tests.app.conftest import KEY, PASSWORD, Running, User, login, register
 from tests.app.servers import redis
 
@@ -56,21 +55,21 @@ async def test_after_a_failover_limits_and_cache_are_back_within_seconds(tmp_pat
     with redis(folders[0]) as (old, old_url), redis(folders[1]) as (new, _):
         async with switch(old.port) as (address, port):
             values: dict[str, Any] = {"redis_url": f"redis://127.0.0.1:{port}/0", "redis_timeout": 2}
-            store = RedisStore(Settings(_env_file=None, secret_key=KEY, **values))
-            window = Window("w", 60, 1_000_000)
-            await asyncio.gather(*(store.visit(window, None) for _ in range(20)))  # several open connections
+            connection = RedisConnection(Settings(_env_file=None, secret_key=KEY, **values))
+            counter, rate = RedisRateCounter(connection), RateLimit("w", 60, 1_000_000)
+            await asyncio.gather(*(counter.count(rate) for _ in range(20)))  # several open connections
             async with Redis.from_url(old_url) as client:
                 await client.replicaof("127.0.0.1", str(new.port))
-            assert not (await store.visit(window, None)).shared
+            assert not (await counter.count(rate)).shared
             with pytest.raises(StoreUnavailableError):  # what /readyz asks
-                await store.ping()
+                await connection.ping()
             address.target = new.port
             start = time.monotonic()
-            while not (await store.visit(window, None)).shared:
+            while not (await counter.count(rate)).shared:
                 assert time.monotonic() - start < 5, "it stays away"
                 await asyncio.sleep(0.1)
-            await store.ping()
-            await store.close()
+            await connection.ping()
+            await connection.close()
 
 
 class Process:
@@ -78,7 +77,8 @@ class Process:
 
     def __init__(self, app: Any, api: Any) -> None:
         self.app, self.api = app, api
-        self.store: Any = app.state.resources.store
+        self.redis: Any = app.state.resources.redis
+        self.cache: Any = app.state.resources.response_cache
 
     def of(self, user: User) -> User:
         """The same account, through this process."""
@@ -107,26 +107,27 @@ async def test_an_old_token_opens_nothing_although_redis_was_away_a_moment_ago(p
     user = await register(changing.api)
     reader = reading.of(user)
     assert (await reader.get("/items/")).status_code == 200
-    changing.store._leave_alone_until = time.monotonic() + 60
+    changing.redis.away_until = time.monotonic() + 60
     await change_password(user)
     assert (await reader.get("/items/")).status_code == 401
 
 
 async def test_what_did_not_reach_redis_is_made_up_for_without_another_request(pair: tuple[Process, Process]) -> None:
     changing, reading = pair
-    changing.store._kept = 60
+    changing.cache.max_age = 60
     user = await register(changing.api)
     reader = reading.of(user)
     assert (await reader.get("/items/")).status_code == 200
-    good = changing.store._redis
-    changing.store._redis = connect(Settings(_env_file=None, redis_url="redis://127.0.0.1:1/0"))  # type: ignore[call-arg,arg-type]
+    good = changing.redis.client
+    changing.redis.client = connect(Settings(_env_file=None, redis_url="redis://127.0.0.1:1/0"))  # type: ignore[call-arg,arg-type]
     await change_password(user)
-    changing.store._redis = good
-    assert changing.store._stale
+    changing.redis.client = good
+    assert changing.cache._stale
     for _ in range(50):
-        if not changing.store._stale:
+        if not changing.cache._stale:
             break
         await asyncio.sleep(0.1)
+    assert changing.cache._stale == {}, "it was not tried again"
     assert (await reader.get("/items/")).status_code == 401
 
 
@@ -136,12 +137,12 @@ async def test_what_cannot_be_invalidated_is_served_for_cache_ttl_at_most(pair: 
     reader = reading.of(user)
     assert (await reader.get("/items/")).status_code == 200
     cut_off = connect(Settings(_env_file=None, redis_url="redis://127.0.0.1:1/0"))  # type: ignore[call-arg,arg-type]
-    changing.store._redis = cut_off
+    changing.redis.client = cut_off
     await change_password(user)
     await asyncio.sleep(1)
     await reader.get("/items/?limit=7")  # a second answer of the group does not prolong the first one's life
     await asyncio.sleep(2.2)
     assert (await reader.get("/items/")).status_code == 401
     await asyncio.sleep(1.5)
-    assert changing.store._stale == {}, "nothing old is left to invalidate"
+    assert changing.cache._stale == {}, "nothing old is left to invalidate"
     assert (await login(reading.api, user.email, "another long password")).status_code == 200

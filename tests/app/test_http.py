@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Database
+from app.core.db.database import Database
 from app.core.errors import is_passing
 from app.core.settings import Settings
 from tests.app.conftest import KEY, Running, new_database

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from app.core.text import normal_address
+from app.core.security.normalization import normal_address
 from tests.app.conftest import PASSWORD, Running, User, login, register
 
 BAD = ("a\x00b", "\ud800aaaaaaaaaaaaaaa", "\udfff")

@@ -10,9 +10,9 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.limiter import _address
-from app.core.security import Passwords
-from app.core.store import MemoryStore, Window, sliding_visit
+from app.api.deps import client_address
+from app.core.redis import MemoryRateCounter, RateLimit, sliding_window
+from app.core.security.passwords import Passwords
 from tests.app.conftest import PASSWORD, Running, User, login, register
 
 
@@ -60,9 +60,9 @@ async def test_many_requests_at_once_do_not_pass_for_a_redis_that_is_away(runnin
     if not running.base.on_redis:
         pytest.skip("there is no Redis")
     app = await running.app(redis_key_prefix=uuid.uuid4().hex)
-    store = app.state.resources.store
-    await asyncio.gather(*(store.visit(Window("crowd", 60, 1000), None) for _ in range(600)))
-    assert store._leave_alone_until == 0
+    resources = app.state.resources
+    await asyncio.gather(*(resources.rate_counter.count(RateLimit("crowd", 60, 1000)) for _ in range(600)))
+    assert resources.redis.away_until == 0
 
 
 async def test_refresh_and_logout_do_not_use_up_the_limit_of_logins(running: Running) -> None:
@@ -95,9 +95,9 @@ async def test_guesses_of_the_current_password_have_a_limit_of_their_own(running
 
 
 def token(app: FastAPI, user: User) -> str:
-    from app.core.security import Caller
+    from app.core.security.tokens import TokenClaims
 
-    issued: str = app.state.resources.tokens.issue(Caller(uuid.UUID(user.id), 1, is_admin=False))
+    issued: str = app.state.resources.tokens.issue(TokenClaims(uuid.UUID(user.id), 1, is_admin=False))
     return issued
 
 
@@ -105,29 +105,29 @@ def token(app: FastAPI, user: User) -> str:
 @pytest.mark.parametrize("current", [0, 3, 9, 10])
 @pytest.mark.parametrize("passed", [0.0, 12.5, 59.9])
 def test_there_is_room_when_retry_after_is_over_and_not_much_before(previous: int, current: int, passed: float) -> None:
-    window = Window("w", 60, 10)
-    visit = sliding_visit(window, previous, current, 600 + passed)
-    if visit.allowed:
+    rate = RateLimit("w", 60, 10)
+    result = sliding_window(rate, previous, current, 600 + passed)
+    if result.allowed:
         return
 
     def later(seconds: float) -> bool:
         now = passed + seconds
         if now < 60:
-            return sliding_visit(window, previous, current, now).allowed
-        return sliding_visit(window, current if now < 120 else 0, 0, now).allowed
+            return sliding_window(rate, previous, current, now).allowed
+        return sliding_window(rate, current if now < 120 else 0, 0, now).allowed
 
-    assert later(visit.seconds)
-    assert not later(visit.seconds - 1.001)
+    assert later(result.reset_seconds)
+    assert not later(result.reset_seconds - 1.001)
 
 
 async def test_who_was_refused_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 600.0
-    monkeypatch.setattr("app.core.store.time.time", lambda: now)
-    store, window = MemoryStore(), Window("w", 60, 3)
-    visits = [await store.visit(window, None) for _ in range(100)]
-    assert sum(visit.allowed for visit in visits) == 3
-    now += visits[-1].seconds
-    assert (await store.visit(window, None)).allowed
+    monkeypatch.setattr("app.core.redis.time.time", lambda: now)
+    counter, rate = MemoryRateCounter(), RateLimit("w", 60, 3)
+    results = [await counter.count(rate) for _ in range(100)]
+    assert sum(result.allowed for result in results) == 3
+    now += results[-1].reset_seconds
+    assert (await counter.count(rate)).allowed
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,37 @@ async def test_who_was_refused_is_not_counted(monkeypatch: pytest.MonkeyPatch) -
 def test_an_ipv6_customer_is_one_address(host: str, counted: str) -> None:
     from starlette.requests import Request
 
-    assert _address(Request({"type": "http", "client": (host, 1), "headers": []})) == counted
+    assert client_address(Request({"type": "http", "client": (host, 1), "headers": []})) == counted
+
+
+@pytest.mark.parametrize(
+    ("forwarded_for", "counted"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("203.0.113.9, 198.51.100.7", "198.51.100.7"),  # the visitor named another address
+        ("10.20.0.5, 198.51.100.7", "198.51.100.7"),  # or one that the app trusts
+    ],
+)
+async def test_the_address_that_counts_is_the_last_one_which_no_visitor_writes(
+    forwarded_for: str, counted: str
+) -> None:
+    """The load balancer appends it; behind CloudFront, CloudFront does, and the load balancer leaves the header."""
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    seen: list[tuple[str, str]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((client_address(Request(scope)), scope["scheme"]))
+
+    scope: Any = {
+        "type": "http",
+        "scheme": "http",
+        "client": ("10.20.0.77", 4711),
+        "headers": [(b"x-forwarded-for", forwarded_for.encode()), (b"x-forwarded-proto", b"https")],
+    }
+    receive: Any = None
+    send: Any = None
+    await ProxyHeadersMiddleware(app, trusted_hosts="10.20.0.0/24,10.20.1.0/24")(scope, receive, send)
+    assert seen == [(counted, "https")]

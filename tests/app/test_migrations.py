@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.settings import Settings
 from app.migrate import config, plan, upgrade
-from app.migrations.guard import LOCK, current
+from app.migrations.migration_lock import LOCK, current
 from app.models import Base, Item, User
 from tests.app.conftest import KEY, copy_of_the_app, new_database
 from tests.app.servers import Server, free_port
@@ -31,7 +32,7 @@ from tests.app.test_production import ROOT, environment
 
 MIGRATE = (sys.executable, "-m", "app.migrate")
 ALEMBIC = (sys.executable, "-m", "alembic", "-c", "app/alembic.ini", "upgrade", "head")
-SECONDS = 60
+SECONDS = 120
 
 
 def differences(connection: Connection) -> list[Any]:
@@ -81,6 +82,30 @@ async def test_a_plan_is_the_sql_from_where_the_database_is_and_changes_nothing(
     capsys.readouterr()
     await asyncio.to_thread(plan, fresh)
     assert "TABLE" not in capsys.readouterr().out
+
+
+def test_a_plan_of_a_revision_that_asks_the_database_names_it(tmp_path: Path) -> None:
+    copy_of_the_app(tmp_path)
+    revision = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    if not sa.inspect(op.get_bind()).has_table("notes"):
+        op.create_table("notes", sa.Column("id", sa.Integer(), primary_key=True))
+"""
+    (tmp_path / "app" / "migrations" / "versions" / "0002_asks.py").write_text(revision)
+    variables = environment(DATA_DIR=str(tmp_path / "data"), PYTHONPATH=str(tmp_path))
+    done = subprocess.run([*MIGRATE, "--plan"], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "CREATE TABLE users" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    (line,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert line["error"].startswith("revision 0002: its SQL depends on the database")
 
 
 @dataclass

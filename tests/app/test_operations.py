@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import time
+import uuid
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +16,8 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
 
-from app.core import redis_store, store
-from app.core.logging import JsonFormatter, TextFormatter, first_line, request_context
+from app.core import redis as redis_module
+from app.core.observability.logging import JsonFormatter, TextFormatter, first_line, request_context
 from app.core.settings import Settings
 from tests.app.conftest import KEY, PASSWORD, Running, User, login, register
 
@@ -26,8 +27,8 @@ async def test_requests_beyond_the_limit_are_refused_with_the_time_to_come_back(
 ) -> None:
     """In the middle of a window: at its beginning the time is up to 72 s, for the window counts on in the next one."""
     moment = time.time() // 60 * 60 + 30
-    for module in (store, redis_store):
-        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: moment, monotonic=time.monotonic))
+    clock = SimpleNamespace(time=lambda: moment, monotonic=time.monotonic)
+    monkeypatch.setattr(redis_module, "time", clock)
     api = await running.client(rate_limit_per_minute=5, redis_key_prefix="limits")
     user = await register(api)
     answers = [await user.get("/users/me") for _ in range(7)]
@@ -170,6 +171,7 @@ async def test_a_request_is_one_line_without_secret_or_body(running: Running, ca
     records = [record for record in caplog.records if record.getMessage() == "request"]
     last = records[-1].__dict__
     assert (last["route"], last["status"], last["method"]) == ("/api/v1/users/me", 200, "GET")
+    assert last["client"] == "127.0.0.1"
     assert last["duration_ms"] > 0
     everything = "".join(str(record.__dict__) for record in caplog.records)
     assert PASSWORD not in everything
@@ -195,6 +197,15 @@ async def test_cache_hits_and_misses_are_counted(user: User) -> None:
     await user.get(f"/items/{item['id']}")
     assert count("cache_lookups_total", result="miss") == misses + 1
     assert count("cache_lookups_total", result="hit") == hits + 1
+
+
+async def test_checks_of_the_rate_limit_are_counted_by_their_result(running: Running) -> None:
+    api = await running.client(login_rate_limit_per_minute=1, redis_key_prefix=uuid.uuid4().hex)
+    before = {result: count("rate_limit_checks_total", result=result) for result in ("allowed", "refused")}
+    for _ in range(3):
+        await api.post("/api/v1/auth/token", data={"username": "nobody@example.com", "password": PASSWORD})
+    now = {result: count("rate_limit_checks_total", result=result) for result in before}
+    assert now == {"allowed": before["allowed"] + 1, "refused": before["refused"] + 2}
 
 
 def test_the_app_refuses_to_start_with_everything_that_is_missing() -> None:

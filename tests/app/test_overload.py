@@ -88,4 +88,4 @@ async def test_every_request_that_has_ended_makes_room(running: Running, end: st
 
 @pytest.mark.parametrize(("given", "limit"), [({}, 200), ({"database_pool_size": 5}, 100), ({"max_in_flight": 7}, 7)])
 def test_the_limit_follows_from_the_pool_unless_it_is_said(given: dict[str, Any], limit: int) -> None:
-    assert Settings(_env_file=None, **given).most_in_flight == limit
+    assert Settings(_env_file=None, **given).max_requests_in_flight == limit

@@ -11,16 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.app.conftest import KEY
 from tests.app.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 40
+SECONDS = 120
 
 
 def eventually(done: Callable[[], Any]) -> Any:
@@ -62,7 +64,7 @@ class Gunicorn:
         eventually(lambda: self.get("/readyz")[0] == 200)
 
     def get(self, path: str, port: int = 0, **headers: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=SECONDS)
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
@@ -104,7 +106,7 @@ def test_every_line_of_the_log_is_json(gunicorn: Gunicorn) -> None:
 
 def test_a_request_in_flight_is_finished_after_sigterm(gunicorn: Gunicorn) -> None:
     body = json.dumps({"email": "a@example.com", "display_name": "Ada", "password": "correct horse battery"}).encode()
-    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=SECONDS) as connection:
         head = "POST /api/v1/users/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
         time.sleep(0.5)
@@ -161,3 +163,72 @@ def test_a_process_starts_without_what_only_another_needs(module: str, other: st
     """Most of a start is imports, and on a quarter of a vCPU each takes four times as long."""
     program = f"import sys, {module}; raise SystemExit({other!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment()).returncode == 0
+
+
+def metrics_folder(gunicorn: Gunicorn) -> Path:
+    """Where this one's processes keep their metrics."""
+    files = psutil.Process(gunicorn.process.pid).children()[0].memory_maps()
+    (folder,) = {Path(file.path).parent for file in files if file.path.endswith(".db") and "metrics-" in file.path}
+    return folder
+
+
+def test_an_empty_or_broken_file_of_metrics_does_not_end_the_metrics(gunicorn: Gunicorn) -> None:
+    assert gunicorn.get("/api/v1/users/")[0] == 200
+    folder = metrics_folder(gunicorn)
+    (folder / "counter_99999.db").touch()
+    (folder / "histogram_99998.db").write_bytes(b"no metrics at all")
+    status, text = gunicorn.get("/metrics", gunicorn.metrics_port)
+    assert status == 200
+    assert 'http_request_duration_seconds_count{method="GET",route="/api/v1/users/",status="200"} 1.0' in text
+
+
+def test_what_ended_workers_counted_is_kept_in_one_file_of_each_kind(gunicorn: Gunicorn) -> None:
+    name = 'http_request_duration_seconds_count{method="GET",route="/api/v1/users/",status="200"}'
+
+    def counted() -> float:
+        _, text = gunicorn.get("/metrics", gunicorn.metrics_port)
+        return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(name)), 0)
+
+    def is_counted(requests: int) -> bool:
+        """A request is counted after its answer."""
+        return counted() == requests
+
+    for asked in range(1, 4):
+        assert gunicorn.get("/api/v1/users/")[0] == 200
+        eventually(partial(is_counted, asked))
+        workers = psutil.Process(gunicorn.process.pid).children()
+        for worker in workers:
+            worker.kill()
+        gone = {worker.pid for worker in workers}
+
+        def replaced(gone: set[int] = gone) -> bool:
+            now = {child.pid for child in psutil.Process(gunicorn.process.pid).children()}
+            return len(now) == 2 and not now & gone
+
+        eventually(replaced)
+        eventually(lambda: gunicorn.get("/readyz")[0] == 200)
+        assert counted() == asked
+    parent = psutil.Process(gunicorn.process.pid)
+    living = {f"_{process.pid}.db" for process in (parent, *parent.children())}
+    files = [path.name for path in metrics_folder(gunicorn).glob("*.db")]
+    ended = [file for file in files if not file.endswith(tuple(living))]
+    assert sorted(ended) == ["counter_0.db", "histogram_0.db"]
+
+
+def test_a_client_that_leaves_before_its_body_is_counted_as_that(gunicorn: Gunicorn) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=SECONDS) as connection:
+        head = "POST /api/v1/users/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        time.sleep(0.3)
+
+    def counted() -> list[str]:
+        _, text = gunicorn.get("/metrics", gunicorn.metrics_port)
+        return [
+            line for line in text.splitlines() if line.startswith('http_request_duration_seconds_count{method="POST')
+        ]
+
+    (line,) = eventually(counted)
+    assert 'status="499"' in line
+    lines = [json.loads(line) for line in gunicorn.log.read_text().splitlines()]
+    (logged,) = [line for line in lines if line.get("method") == "POST"]
+    assert (logged["status"], logged["level"]) == (499, "info")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Any
 
 import httpx2 as httpx
 import pytest
-from fastapi import Depends
 from sqlalchemy import func, select, update
 
-from app.api.deps import CurrentUser, UncheckedCaller
-from app.core.security import Passwords
+from app.api.deps import CurrentUser
+from app.core.security.passwords import Passwords
 from app.models import User as Row
 from app.services import auth
 from tests.app.conftest import PASSWORD, Running, User, login, make_admin, register
@@ -115,15 +114,6 @@ async def test_the_dependency_of_a_new_endpoint_knows_of_a_change_of_the_passwor
     assert (await user.get("/mine")).json() == user.email
     assert (await change_password(user)).status_code == 204
     assert (await user.get("/mine")).status_code == 401
-
-
-def test_the_quick_dependency_says_what_it_skips() -> None:
-    from app.api import deps
-
-    quick = Annotated[deps.Caller, Depends(deps.get_unchecked_caller)]
-    assert quick == UncheckedCaller
-    names = [name for name, value in vars(deps).items() if value == quick]
-    assert names == ["UncheckedCaller"]
 
 
 async def test_hashes_that_wait_for_one_another_hold_no_connection(

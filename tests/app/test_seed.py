@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from app import seed
-from app.core.database import Database
+from app.core.db.database import Database
 from app.core.settings import Environment, Settings
 from app.migrate import upgrade
 from app.models import Item, User

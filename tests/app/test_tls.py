@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import trustme
 
-from app.core.database import Database
-from app.core.redis_store import RedisStore
+from app.core.db.database import Database
+from app.core.errors import StoreUnavailableError
+from app.core.redis import RateLimit, RedisConnection, RedisRateCounter
 from app.core.settings import Settings
-from app.core.store import CacheKey, StoreUnavailableError, Window
 from app.migrate import upgrade
-from app.migrations.guard import MigrationError
+from app.migrations.migration_lock import MigrationError
 from tests.app.conftest import KEY
 from tests.app.servers import Server, Tls, postgres, redis
 
@@ -83,20 +83,19 @@ async def test_both_answer_whoever_trusts_the_authority(
     assert row is not None
     assert row["ssl"] is True
     await database.close()
-    store = RedisStore(settings)
-    await store.ping()
-    visit = await store.visit(Window("a", 60, 5), CacheKey("group", "entry"))
-    assert visit.shared
-    await store.close()
+    connection = RedisConnection(settings)
+    await connection.ping()
+    assert (await RedisRateCounter(connection).count(RateLimit("a", 60, 5))).shared
+    await connection.close()
 
 
 async def both_refuse(settings: Settings) -> None:
     with pytest.raises(MigrationError, match="CERTIFICATE_VERIFY_FAILED"):
         await asyncio.to_thread(upgrade, settings)
-    store = RedisStore(settings)
+    connection = RedisConnection(settings)
     with pytest.raises(StoreUnavailableError):
-        await store.ping()
-    await store.close()
+        await connection.ping()
+    await connection.close()
 
 
 async def test_a_server_that_another_authority_vouches_for_is_refused(
@@ -123,10 +122,10 @@ async def test_redis_by_url_is_verified_too(secure_postgres: Server, secure_redi
     url = f"rediss://:{SECRET}@localhost:{secure_redis.port}/0"
     for authority, answers in ((text_of(tls), True), (None, False)):
         changes = {"redis_host": None, "redis_password": None, "redis_url": url, "redis_ssl_ca": authority}
-        store = RedisStore(settings_for(secure_postgres, secure_redis, **changes))
+        connection = RedisConnection(settings_for(secure_postgres, secure_redis, **changes))
         if answers:
-            await store.ping()
+            await connection.ping()
         else:
             with pytest.raises(StoreUnavailableError):
-                await store.ping()
-        await store.close()
+                await connection.ping()
+        await connection.close()

@@ -6,8 +6,8 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from app.api.deps import get_unchecked_caller
-from app.core.security import Caller
+from app.api.deps import get_current_user
+from app.schemas.user import ActiveUser
 from tests.app.conftest import PASSWORD, Running, User, login, make_admin, register
 
 
@@ -131,18 +131,18 @@ async def test_a_dependency_can_be_overridden(running: Running) -> None:
     app = await running.app()
     api = await running.client(app)
     user = await register(api)
-    import uuid
+    account = (await user.get("/users/me")).json()
 
-    async def somebody() -> Caller:
-        return Caller(uuid.UUID(user.id), 1, is_admin=False)
+    async def somebody() -> ActiveUser:
+        return ActiveUser(token_version=1, **account)
 
-    app.dependency_overrides[get_unchecked_caller] = somebody
+    app.dependency_overrides[get_current_user] = somebody
     assert (await api.get("/api/v1/users/me")).json()["id"] == user.id
 
 
 async def test_a_cursor_that_was_made_up_is_refused(api: httpx.AsyncClient) -> None:
-    from app.services.cursor import encode
+    from app.schemas.base import encode_cursor
 
-    for cursor in ("nonsense", encode("yesterday", "not-an-id")):
+    for cursor in ("nonsense", encode_cursor("yesterday", "not-an-id")):
         answer = await api.get("/api/v1/users/", params={"cursor": cursor})
         assert answer.status_code == 422, answer.text

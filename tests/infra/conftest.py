@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+
+import pytest
+
+from tests.paths import FIXTURES
 
 
 def pytest_collection_finish() -> None:
@@ -10,3 +15,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _project_of_the_tests() -> Iterator[None]:
+    """These tests run in a project of their own, whatever a team makes of the repository's stack files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(FIXTURES)
+        yield

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,30 +14,43 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra import app_file, exporters, ground, monitoring, processes, template
-from infra import environment as environments
-from infra import preview as previews
-from infra.release import gate
-from infra.settings import PLACEHOLDER, ROOT, Settings
-from tests.infra.recorder import Registered, of, record
+from slipway.config.app_spec import loader
+from slipway.config.settings import PLACEHOLDER_DOMAIN, Settings
+from tests.infra.recorder import Recording, of, record
+from tests.paths import FIXTURES, ROOT
 
-APP_FILE = Path("tests") / "infra" / "app.yaml"
+APP_FILE = FIXTURES / "stacks" / "app.yaml"
 PREVIEWS = "previews' database"
-OF_THE_KIT = {"database", PREVIEWS, "prometheus", "alertmanager", "grafana", "exporter-database", "exporter-cache"}
+OF_THE_KIT = {
+    "database",
+    "connect",
+    PREVIEWS,
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "exporter-database",
+    "exporter-cache",
+}
 """Containers that have no code of the app's in them."""
 STACKS = ["dev", "staging", "prod"]
 
 
 @cache
-def program(stack: str, file: Path = APP_FILE) -> list[Registered]:
+def program(stack: str, file: Path = APP_FILE) -> Recording:
     """The program of a stack file, as the recorder sees it; a production with a name of its own."""
     settings = Settings.from_files(stack)
-    given = {"domain": settings.domain.replace(PLACEHOLDER, "acme.test"), "alarm_email": "ops@acme.test"}
+    given = {"domain": settings.domain.replace(PLACEHOLDER_DOMAIN, "acme.test"), "alarm_email": "ops@acme.test"}
     return programmed(stack, settings.model_copy(update=given), file)
 
 
-def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: str = "{}") -> list[Registered]:
-    """The program as it is with these settings and this app."""
+def programmed(
+    stack: str,
+    settings: Settings,
+    file: Path = APP_FILE,
+    secrets: str = "{}",
+    main: Path = FIXTURES / "infra" / "__main__.py",
+) -> Recording:
+    """The program as it is with these settings and this app; `main` is what the engine would run."""
     values = settings.model_dump(by_alias=True)
 
     def build() -> None:
@@ -43,18 +58,20 @@ def programmed(stack: str, settings: Settings, file: Path = APP_FILE, secrets: s
         as_text["secrets"] = secrets
         pulumi.runtime.set_all_config({f"slipway:{key}": value for key, value in as_text.items()})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app_file, "APP_FILE", file)
-            # Hooks call back into a program that an engine runs; tests/local has the real ones.
-            patch.setattr(gate, "_before_changes", lambda *_, **__: None)
-            for module in (processes, template):
-                patch.setattr(module, "oldest_revisions_go", lambda *_, **__: None)
-            for module in (previews, monitoring):
-                patch.setattr(module, "verified_on_every_up", lambda *_, **__: None)
-            for module in (processes, environments, ground, previews, monitoring, exporters):
-                patch.setattr(module, "before_the_image_is_pushed", lambda *_: None)
-            runpy.run_path(str(ROOT / "infra" / "__main__.py"))
+            patch.setattr(loader, "APP_FILE", file)
+            patch.chdir(FIXTURES)
+            runpy.run_path(str(main))
 
     return record(build, stack)
+
+
+@cache
+def reference_app_file() -> Path:
+    """stacks/app.yaml of this repository, whose app is looked for from the tests' project."""
+    text = (ROOT / "stacks" / "app.yaml").read_text()
+    file = Path(tempfile.mkdtemp()) / "app.yaml"
+    file.write_text(re.sub(r"^(source: )(?=\S)", rf"\1{ROOT}/", text, flags=re.MULTILINE))
+    return file
 
 
 def containers(stack: str, file: Path = APP_FILE) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from infra.local.paths import cache_dir
+from slipway_local.paths import cache_dir
 
 
 def promtool(*arguments: str | Path) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 from typer.testing import CliRunner, Result
 
-from infra import cli as cli_module
-from infra.cli import app as cli
-from infra.errors import SlipwayError
-from infra.release import stack as stacks
-from infra.settings import Settings
+from slipway.cli import main as cli_module
+from slipway.cli.main import app as cli
+from slipway.config.errors import SlipwayError
+from slipway.config.settings import Settings
+from slipway.release import deployed_stack as stacks
 from tests.infra.program import programmed
 
 DOMAIN = {"domain": "api.acme.test", "alarm_email": "ops@acme.test"}
@@ -35,7 +36,7 @@ def exported(stack: str, **changes: Any) -> dict[str, Any]:
 
 
 def told(monkeypatch: pytest.MonkeyPatch, stack: str, outputs: dict[str, Any], *options: str) -> Result:
-    monkeypatch.setattr(stacks, "pulumi", lambda *_: json.dumps(outputs))
+    monkeypatch.setattr(stacks, "run_pulumi_in_project", lambda *_: json.dumps(outputs))
     return CliRunner().invoke(cli, ["dashboards", stack, *options])
 
 
@@ -53,7 +54,7 @@ def test_production_says_where_its_grafana_is_and_which_secret_opens_it(monkeypa
     }
     outputs["monitoring"]["password"] = WHERE
     lines = told(monkeypatch, "prod", outputs).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["Grafana", "user", "password", "aws", "Prometheus", "kept"]
+    assert [line.split()[0] for line in lines] == ["Grafana", "user", "password", "aws", "Prometheus", "stored"]
     assert lines[0].endswith("https://api.acme.test/grafana/")
     assert shlex.split(lines[3]) == [
         *("aws", "secretsmanager", "get-secret-value", "--region", "eu-central-1", "--secret-id", WHERE),
@@ -79,7 +80,7 @@ def test_a_stack_that_nothing_watches_says_what_to_set(monkeypatch: pytest.Monke
     assert "monitoring" not in outputs
     error = told(monkeypatch, "dev", outputs).exception
     assert isinstance(error, SlipwayError)
-    assert "Nothing watches the stack dev" in error.message
+    assert "The stack dev has no monitoring" in error.message
     assert "monitoring true -s dev" in error.fix
 
 
@@ -93,7 +94,7 @@ def test_what_is_of_the_page_alone_is_refused_for_another_stack(monkeypatch: pyt
     for options in (("--out", "page.html"), ("--minutes", "5")):
         error = told(monkeypatch, "prod", {"services": {}, "monitoring": {}}, *options).exception
         assert isinstance(error, SlipwayError)
-        assert "stack local" in error.message
+        assert error.message == "--out and --minutes apply to the stack `local` only."
 
 
 def test_an_error_keeps_an_arn_as_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +103,7 @@ def test_an_error_keeps_an_arn_as_it_is(monkeypatch: pytest.MonkeyPatch, capsys:
     def refused(**_: bool) -> None:
         raise SlipwayError(f"not authorized: {WHERE}", f"look at {WHERE}")
 
-    monkeypatch.setattr(cli_module, "app", refused)
+    monkeypatch.setattr(cli_module, "build_command", lambda: SimpleNamespace(main=refused))
     with pytest.raises(SystemExit):
         cli_module.main()
     assert capsys.readouterr().err.count(WHERE) == 2

@@ -6,15 +6,19 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from infra.components.alarm import Alarm, too_few_tasks
-from infra.components.alarms import Alarms, AlarmsArgs
-from infra.components.budget import Budget, BudgetArgs
-from infra.foundation import ClusterFacts
+from slipway.components.alarms import Alarms, AlarmsArgs
+from slipway.components.budget import MonthlyBudget, MonthlyBudgetArgs
+from slipway.components.cloudwatch_alarm import Alarm, running_tasks_alarms
+from slipway.components.outputs import ClusterOutputs
 from tests.infra.recorder import Registered, of, record
 
-CPU = Alarm("cpu", "busy", "AWS/RDS", "CPUUtilization", {"DBInstanceIdentifier": "db"}, over=80, minutes=15)
-LATENCY = Alarm("latency", "slow", "AWS/ApplicationELB", "TargetResponseTime", {}, statistic="p99", over=1)
-SHARE = Alarm("errors", "5xx", "AWS/ApplicationELB", "5XX", {}, statistic="Sum", over=1, share_of="RequestCount")
+CPU = Alarm(
+    "cpu", "busy", "AWS/RDS", "CPUUtilization", {"DBInstanceIdentifier": "db"}, greater_than=80, evaluation_periods=15
+)
+LATENCY = Alarm("latency", "slow", "AWS/ApplicationELB", "TargetResponseTime", {}, statistic="p99", greater_than=1)
+SHARE = Alarm(
+    "errors", "5xx", "AWS/ApplicationELB", "5XX", {}, statistic="Sum", greater_than=1, denominator_metric="RequestCount"
+)
 
 
 def made(*watched: Alarm, email: str = "") -> list[Registered]:
@@ -28,8 +32,8 @@ def alarm(*watched: Alarm) -> dict[str, Any]:
 
 def missing_tasks(counts: bool = True, least: int = 2) -> list[Registered]:
     def build() -> None:
-        cluster = ClusterFacts("arn:cluster", "main", counts)
-        Alarms("x", AlarmsArgs("arn:key", too_few_tasks("web", cluster, "s", least)))
+        cluster = ClusterOutputs("arn:cluster", "main", counts)
+        Alarms("x", AlarmsArgs("arn:key", running_tasks_alarms("web", cluster, "s", least)))
 
     return of(record(build), "aws:cloudwatch/metricAlarm:MetricAlarm")
 
@@ -40,9 +44,9 @@ def test_missing_tasks_are_noticed_where_somebody_counts() -> None:
 
 
 def test_over_and_under_are_the_two_directions() -> None:
-    over, under = alarm(CPU), missing_tasks()[0].inputs
-    assert (over["comparisonOperator"], over["threshold"]) == ("GreaterThanThreshold", 80)
-    assert (under["comparisonOperator"], under["threshold"]) == ("LessThanThreshold", 2)
+    greater_than, less_than = alarm(CPU), missing_tasks()[0].inputs
+    assert (greater_than["comparisonOperator"], greater_than["threshold"]) == ("GreaterThanThreshold", 80)
+    assert (less_than["comparisonOperator"], less_than["threshold"]) == ("LessThanThreshold", 2)
 
 
 def test_it_has_to_be_wrong_for_so_many_minutes_in_a_row() -> None:
@@ -51,7 +55,7 @@ def test_it_has_to_be_wrong_for_so_many_minutes_in_a_row() -> None:
 
 
 def test_a_metric_that_comes_once_a_day_is_looked_at_once_a_day() -> None:
-    given = alarm(replace(CPU, minutes=1, period_seconds=86400))
+    given = alarm(replace(CPU, evaluation_periods=1, period_seconds=86400))
     assert (given["period"], given["evaluationPeriods"]) == (86400, 1)
 
 
@@ -85,7 +89,9 @@ def test_one_encrypted_topic_takes_alarms_of_this_account_alone() -> None:
 
 
 def test_the_budget_counts_this_stack_and_tells_the_same_topic() -> None:
-    (budget,) = of(record(lambda: Budget("x", BudgetArgs(120, "shop-dev", "arn:topic"))), "aws:budgets/budget:Budget")
+    (budget,) = of(
+        record(lambda: MonthlyBudget("x", MonthlyBudgetArgs(120, "shop-dev", "arn:topic"))), "aws:budgets/budget:Budget"
+    )
     assert (budget.inputs["limitAmount"], budget.inputs["limitUnit"], budget.inputs["timeUnit"]) == (
         "120",
         "USD",
@@ -98,7 +104,9 @@ def test_the_budget_counts_this_stack_and_tells_the_same_topic() -> None:
 def test_a_task_by_the_clock_that_fails_is_told_of() -> None:
     """Also one that never started; a deployment's tasks, which are of other groups, are not its business."""
     found = record(
-        lambda: Alarms("x", AlarmsArgs("arn:key", [], one_off={"tidy": "x-tidy"}, cluster_arn="arn:cluster"))
+        lambda: Alarms(
+            "x", AlarmsArgs("arn:key", [], scheduled_task_families={"tidy": "x-tidy"}, cluster_arn="arn:cluster")
+        )
     )
     (rule,) = of(found, "aws:cloudwatch/eventRule:EventRule")
     (target,) = of(found, "aws:cloudwatch/eventTarget:EventTarget")

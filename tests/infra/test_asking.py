@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from types import SimpleNamespace
 
 import pytest
 import typer
 
-from infra import cli
-from infra.asking import confirm
-from infra.errors import SlipwayError
+from slipway.cli import main
+from slipway.cli.prompts import confirm
+from slipway.config.errors import SlipwayError
 
 
 class Terminal(io.StringIO):
@@ -41,9 +42,9 @@ def test_an_error_is_told_as_it_is_brackets_too(
     def fails(**_: object) -> None:
         raise SlipwayError("processes.web[0] [/srv] is wrong", "Take [red] out.")
 
-    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(main, "build_command", lambda: SimpleNamespace(main=fails))
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     told = capsys.readouterr().err
     assert ended.value.code == 1
     assert "error: processes.web[0] [/srv] is wrong\nwhat to do: Take [red] out.\n" in told

@@ -8,10 +8,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import naming
-from infra.components.backup_copies import BackupCopies, BackupCopiesArgs
-from infra.graph import cost
-from infra.settings import Settings
+from slipway.components.backup_copies import BackupCopies, BackupCopiesArgs
+from slipway.config import names
+from slipway.config.settings import Settings
+from slipway.graph import cost
 from tests.infra.program import STACKS, program, programmed
 from tests.infra.recorder import Registered, of, record
 
@@ -54,9 +54,9 @@ def test_container_insights_finds_the_log_group_that_it_would_make() -> None:
 def test_what_makes_another_instance_gives_it_another_name() -> None:
     """Else a replacement wants the name of what it replaces, and a second life those of the first."""
     network_and_key = ["vpc-1", "arn:key-1", ""]
-    marks = [naming.mark(*network_and_key)]
+    marks = [names.short_hash(*network_and_key)]
     for place, other in enumerate(("vpc-2", "arn:key-2", "rds:a-snapshot")):
-        marks.append(naming.mark(*[other if n == place else fact for n, fact in enumerate(network_and_key)]))
+        marks.append(names.short_hash(*[other if n == place else fact for n, fact in enumerate(network_and_key)]))
     assert len(set(marks)) == 4
     assert {len(mark) for mark in marks} == {7}
     one, two = database(program("staging")).inputs, database(changed(database_restore_from="rds:a-snapshot")).inputs
@@ -133,13 +133,15 @@ def test_a_backup_or_copy_that_fails_is_told_of() -> None:
 
 
 def test_the_bill_knows_the_copies() -> None:
-    found = [cost.Resource(r.type, r.name, r.inputs) for r in changed(backup_copy_region="us-west-2")]
-    before = [cost.Resource(r.type, r.name, r.inputs) for r in program("staging")]
-    keys = [sum(line.how_many for line in cost.lines(g) if line.what == "KMS key") for g in (before, found)]
+    found = [cost.PricedResource(r.type, r.name, r.inputs) for r in changed(backup_copy_region="us-west-2")]
+    before = [cost.PricedResource(r.type, r.name, r.inputs) for r in program("staging")]
+    keys = [
+        sum(line.how_many for line in cost.calculate_idle_cost(g) if line.what == "KMS key") for g in (before, found)
+    ]
     assert keys[1] == keys[0] + 1
-    assert {u.what for u in cost.with_use(found)} - {u.what for u in cost.with_use(before)} == {
-        "copies of the database's backups elsewhere",
-        "the way of a copy to another region",
+    assert {u.what for u in cost.list_usage_prices(found)} - {u.what for u in cost.list_usage_prices(before)} == {
+        "copies of the database's backups in another region",
+        "transfer of a copy to another region",
     }
 
 

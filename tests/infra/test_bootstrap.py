@@ -9,8 +9,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.errors import SlipwayError
-from infra.pipeline.bootstrap import bootstrap
+from slipway.config.errors import SlipwayError
+from slipway.pipeline.state_bootstrap import StateBackend, bootstrap_state_backend
+from slipway.pipeline.state_policies import bucket_policy, key_policy, shared_accounts
+from tests.infra.iam_policies import allows
 
 
 @dataclass
@@ -39,7 +41,7 @@ def test_a_bucket_name_of_somebody_elses_is_told_so() -> None:
         bucket.add_client_error("head_bucket", "403", "Forbidden", 403, expected_params=asked)
         found: Any = Account({"s3": s3, "kms": kms}, of_it)
         with pytest.raises(SlipwayError, match=f"{name} cannot be used.*another account"):
-            bootstrap(found, "shop")
+            bootstrap_state_backend(found, "shop")
         bucket.assert_no_pending_responses()
 
 
@@ -48,5 +50,55 @@ def test_without_a_region_it_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     nowhere: Any = Account({}, session(None))
-    with pytest.raises(SlipwayError, match="No region"):
-        bootstrap(nowhere, "shop")
+    with pytest.raises(SlipwayError, match="region of the state's bucket"):
+        bootstrap_state_backend(nowhere, "shop")
+
+
+OTHER, STRANGER = "444455556666", "777788889999"
+STATE_FILE = "arn:aws:s3:::state/.pulumi/stacks/shop/prod.json"
+
+
+def granted(policy: dict[str, Any], account: str) -> list[dict[str, Any]]:
+    """The statements that are for this account."""
+    root = f"arn:aws:iam::{account}:root"
+    return [each for each in policy["Statement"] if each["Principal"] == "*" or root in each["Principal"]["AWS"]]
+
+
+def test_another_account_that_is_named_reaches_the_state_and_its_key_by_tls_and_no_other_does() -> None:
+    bucket, key = bucket_policy("state", [OTHER]), key_policy("111122223333", [OTHER])
+    tls = {"aws:SecureTransport": "true"}
+    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+        assert allows(granted(bucket, OTHER), action, STATE_FILE, tls)
+        assert not allows(granted(bucket, OTHER), action, STATE_FILE, {"aws:SecureTransport": "false"})
+        assert not allows(granted(bucket, STRANGER), action, STATE_FILE, tls)
+    assert allows(granted(bucket, OTHER), "s3:ListBucket", "arn:aws:s3:::state", tls)
+    for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"):
+        assert allows(granted(key, OTHER), action, "key")
+        assert not allows(granted(key, STRANGER), action, "key")
+    for action in ("s3:PutBucketPolicy", "s3:DeleteObjectVersion", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"):
+        assert not allows(granted(bucket, OTHER) + granted(key, OTHER), action, STATE_FILE, tls)
+    assert allows(granted(key, "111122223333"), "kms:PutKeyPolicy", "key")  # else nobody could change it any more
+
+
+def test_the_accounts_of_a_policy_are_found_again_however_aws_writes_them() -> None:
+    policy = bucket_policy("state", [OTHER, STRANGER])
+    assert shared_accounts(policy) == [OTHER, STRANGER]
+    policy["Statement"][1]["Principal"] = {"AWS": OTHER}
+    assert shared_accounts(policy) == [OTHER]
+    assert shared_accounts(bucket_policy("state", [])) == []
+
+
+def test_where_accounts_share_the_key_its_arn_names_it_for_an_alias_is_the_callers_own() -> None:
+    alone = StateBackend("b", "alias/shop-state", "arn:aws:kms:r:1:key/k", "r", True, True)
+    assert alone.secrets_provider.startswith("awskms://alias/shop-state?")
+    shared = StateBackend("b", "alias/shop-state", "arn:aws:kms:r:1:key/k", "r", True, True, (OTHER,))
+    assert shared.secrets_provider.startswith("awskms:///arn:aws:kms:r:1:key/k?")
+
+
+@pytest.mark.parametrize(
+    ("account", "told"), [("12", "an AWS account ID has 12 digits"), ("111122223333", "of the bucket itself")]
+)
+def test_what_is_no_other_accounts_id_is_refused_before_anything_is_asked(account: str, told: str) -> None:
+    nothing: Any = Account({}, session("eu-central-1"))
+    with pytest.raises(SlipwayError, match=told):
+        bootstrap_state_backend(nothing, "shop", also_for=[account])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.components.build_context import KEPT, build_context
-from infra.errors import SlipwayError
+from slipway.components.build_context import MAX_KEPT_CONTEXTS, create_build_context
+from slipway.config.errors import SlipwayError
 
 
 @pytest.fixture
@@ -20,13 +20,13 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def built(source: Path, told: str = "") -> tuple[Path, str]:
-    return build_context(
+def built(source: Path, hash_input: str = "") -> tuple[Path, str]:
+    return create_build_context(
         source,
         source / "Dockerfile",
         extra={"ca.pem": "authority"},
-        appended="COPY .slipway/ca.pem /ca.pem\n",
-        told=told,
+        dockerfile_suffix="COPY .slipway/ca.pem /ca.pem\n",
+        hash_input=hash_input,
         into=source.parent / "copies",
     )
 
@@ -44,7 +44,7 @@ def test_the_copy_has_the_sources_and_the_kits_files_and_the_dockerfile_with_its
 def test_the_same_sources_are_the_same_image_and_any_change_that_the_build_sees_another(source: Path) -> None:
     _, first = built(source)
     assert built(source)[1] == first
-    assert built(source, told="ARM64")[1] != first
+    assert built(source, hash_input="ARM64")[1] != first
     (source / "app" / "main.py").write_text("app = 2\n")
     assert built(source)[1] != first
 
@@ -107,12 +107,12 @@ def test_a_name_that_is_not_utf_8_is_named_without_a_traceback(source: Path) -> 
 
 def test_what_cannot_be_copied_is_named(source: Path) -> None:
     os.mkfifo(source / "app" / "pipe")
-    with pytest.raises(SlipwayError, match="backend/app/pipe cannot be read"):
+    with pytest.raises(SlipwayError, match="backend/app/pipe cannot be read for the image"):
         built(source)
 
 
 def test_old_copies_go(source: Path) -> None:
-    for number in range(KEPT + 3):
-        copy, _ = built(source, told=str(number))
-    assert len(list((source.parent / "copies").iterdir())) == KEPT
+    for number in range(MAX_KEPT_CONTEXTS + 3):
+        copy, _ = built(source, hash_input=str(number))
+    assert len(list((source.parent / "copies").iterdir())) == MAX_KEPT_CONTEXTS
     assert copy.exists()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from infra.cli import app
-from infra.errors import SlipwayError
-from infra.pipeline import comment
+from slipway.cli.main import app
+from slipway.config.errors import SlipwayError
+from slipway.pipeline import pr_comment
 from tests.fake_gh import FakeGh
 
 PREVIEW = {
@@ -35,25 +35,25 @@ DIFF = """diff --git a/docs/graphs/dev.txt b/docs/graphs/dev.txt
 
 
 def test_it_has_address_cost_end_and_the_seconds() -> None:
-    text = comment.up(PREVIEW, "")
+    text = pr_comment.format_created(PREVIEW, "")
     for words in (
         "| Address | https://pr-42.preview.example.com/ |",
         "0.43 USD a day, for 9 resources",
-        "2026-12-01T12:00:00+00:00, if nothing is pushed before",
+        "2026-12-01T12:00:00+00:00, unless a push extends it",
         "| Serving after | 21 s |",
-        "The environments' resources stay as they are.",
+        "The environments' resources do not change.",
     ):
         assert words in text
 
 
 def test_it_shows_how_the_environments_would_change() -> None:
-    text = comment.up(PREVIEW, DIFF)
+    text = pr_comment.format_created(PREVIEW, DIFF)
     assert "change: 3 lines" in text
     assert "```diff\n# dev.txt\n-  queue\n+  queue\n+    dead letters\n```" in text
 
 
 def test_a_long_difference_is_cut() -> None:
-    text = comment.up(PREVIEW, "+++ b/docs/graphs/dev.txt\n" + "+line\n" * 1000)
+    text = pr_comment.format_created(PREVIEW, "+++ b/docs/graphs/dev.txt\n" + "+line\n" * 1000)
     assert "change: 1000 lines" in text
     assert "# and 701 more lines" in text
     assert len(text) < 65536
@@ -64,7 +64,7 @@ def test_the_difference_is_that_of_the_committed_trees_alone(tmp_path: Path, mon
         words = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments]
         return subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
 
-    monkeypatch.setattr(comment, "ROOT", tmp_path)
+    monkeypatch.setattr(pr_comment, "project_root", lambda: tmp_path)
     graphs = tmp_path / "docs" / "graphs"
     graphs.mkdir(parents=True)
     git("init", "--quiet")
@@ -76,11 +76,11 @@ def test_the_difference_is_that_of_the_committed_trees_alone(tmp_path: Path, mon
     (tmp_path / "README").write_text("more\n")
     git("add", "-A")
     git("commit", "--quiet", "-m", "two")
-    changes = comment.tree_changes(before)
+    changes = pr_comment.diff_resource_trees(before)
     assert "+bucket" in changes
     assert "README" not in changes
     with pytest.raises(SlipwayError, match="fetch-depth: 0"):
-        comment.tree_changes("0" * 40)
+        pr_comment.diff_resource_trees("0" * 40)
 
 
 def test_a_pull_request_has_one_comment_through_pushes_a_failure_and_the_end(
@@ -88,7 +88,7 @@ def test_a_pull_request_has_one_comment_through_pushes_a_failure_and_the_end(
 ) -> None:
     gh = FakeGh(tmp_path / "gh")
     monkeypatch.setenv("PATH", f"{gh.folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(comment, "tree_changes", lambda since: {"abc": DIFF}[since])
+    monkeypatch.setattr(pr_comment, "diff_resource_trees", lambda since: {"abc": DIFF}[since])
     file = tmp_path / "preview.json"
     file.write_text(json.dumps(PREVIEW))
     about = ["comment", "pr-42", "--pull-request", "42"]
@@ -101,10 +101,10 @@ def test_a_pull_request_has_one_comment_through_pushes_a_failure_and_the_end(
         return str(only["body"])
 
     assert "| Address | https://pr-42.preview.example.com/ |" in written("--up", str(file), "--since", "abc")
-    assert "does not serve this push: https://github.com/acme/shop/actions/runs/1" in written(
+    assert "deployment of this push failed: https://github.com/acme/shop/actions/runs/1" in written(
         "--failed", "https://github.com/acme/shop/actions/runs/1"
     )
-    assert "It is destroyed" in written("--gone")
+    assert "It was destroyed" in written("--gone")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--gone", "--failed", "x"]])
@@ -117,4 +117,4 @@ def test_a_file_that_describes_no_preview_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for name in ("missing", "empty"):
         with pytest.raises(SlipwayError, match=f"{name} does not describe a preview"):
-            comment.read(tmp_path / name)
+            pr_comment.read_preview(tmp_path / name)

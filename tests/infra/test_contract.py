@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
-from infra import app_file, contract
-from infra.settings import ROOT, Settings
-from tests.infra.program import OF_THE_KIT, STACKS, containers, program
+from slipway.config import constants
+from slipway.config.app_spec.app import AppSpec
+from slipway.config.settings import Settings
+from slipway.program.container_env import container_check
+from tests.infra.program import OF_THE_KIT, STACKS, containers, program, reference_app_file
 from tests.infra.recorder import of
+from tests.paths import ROOT
 
 APP = ROOT / "app"
 PYTHON = APP / ".venv" / "bin" / "python"
@@ -22,37 +24,73 @@ reference_app = pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason
 
 
 def test_a_stop_gives_requests_the_time_that_they_were_promised() -> None:
-    for rollout in contract.ROLLOUTS.values():
+    for rollout in constants.DEPLOY_PROFILES.values():
         assert rollout.deregistration_delay < rollout.graceful_timeout
         assert rollout.graceful_timeout + 5 < rollout.stop_timeout <= 120
 
 
 def test_the_app_never_closes_a_connection_that_the_load_balancer_still_uses() -> None:
-    assert contract.KEEPALIVE_SECONDS > contract.IDLE_TIMEOUT_SECONDS
+    assert constants.KEEPALIVE_SECONDS > constants.IDLE_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("seconds", [60, 61, 90, 100, 101, 900, 4000])
+@pytest.mark.parametrize("profile", constants.DEPLOY_PROFILES)
+def test_the_time_outs_follow_a_longer_request(seconds: int, profile: str) -> None:
+    before = constants.DEPLOY_PROFILES[profile]
+    rollout = before.for_request_timeout(seconds)
+    assert rollout.deregistration_delay < rollout.graceful_timeout
+    assert rollout.graceful_timeout + 5 < rollout.stop_timeout <= constants.MAX_STOP_TIMEOUT_SECONDS
+    assert constants.keepalive_seconds(seconds) > seconds
+    if seconds > 60 and profile != "quick":
+        assert rollout.deregistration_delay >= min(seconds, 100)
+    else:
+        assert rollout == before
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"interval": 300, "timeout": 2, "failures": 2},
+        {"interval": 31, "timeout": 30, "failures": 10},
+        {"interval": 5, "timeout": 4},
+    ],
+)
+def test_the_load_balancer_takes_a_task_out_before_its_container_is_stopped(keys: dict[str, int]) -> None:
+    app = AppSpec.model_validate({"module": "a:b", "health": keys})
+    health, check = app.health, container_check(app, "web")
+    assert check is not None
+    silent = (health.failures - 1) * health.interval + health.timeout
+    retries, timeout, interval = (int(str(check[key])) for key in ("retries", "timeout", "interval"))
+    assert silent < retries * timeout + (retries - 1) * interval
+    assert (2 <= timeout <= 60, 5 <= interval <= 300, 1 <= retries <= 10) == (True, True, True), "ECS takes no other"
 
 
 def test_a_busy_event_loop_is_not_taken_for_a_dead_one() -> None:
     """In a spike a probe waits in line with the requests, and a task that is replaced gives its load to the others."""
-    silent = (contract.UNHEALTHY_THRESHOLD - 1) * contract.HEALTH_INTERVAL_SECONDS + contract.HEALTH_TIMEOUT_SECONDS
-    assert contract.HEALTH_TIMEOUT_SECONDS < contract.HEALTH_INTERVAL_SECONDS, "a load balancer takes no other"
+    silent = (constants.UNHEALTHY_THRESHOLD - 1) * constants.HEALTH_INTERVAL_SECONDS + constants.HEALTH_TIMEOUT_SECONDS
+    assert constants.HEALTH_TIMEOUT_SECONDS < constants.HEALTH_INTERVAL_SECONDS, "a load balancer takes no other"
     assert silent >= 25
-    check: Any = contract.health_check(8000, "/livez")
+    check: Any = constants.container_health_check(8000, "/livez")
     hangs = check["retries"] * check["timeout"] + (check["retries"] - 1) * check["interval"]
-    assert silent < hangs <= 2 * contract.START_GRACE_SECONDS
+    assert silent < hangs <= 2 * constants.HEALTH_CHECK_GRACE_SECONDS
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_container_has_the_time_to_stop_that_its_work_wants(stack: str) -> None:
-    found, rollout = containers(stack, app_file.APP_FILE), contract.ROLLOUTS[Settings.from_files(stack).deploy_profile]
+    found, rollout = (
+        containers(stack, reference_app_file()),
+        constants.DEPLOY_PROFILES[Settings.from_files(stack).deploy_profile],
+    )
     variables = {pair["name"]: pair["value"] for pair in found["web"]["environment"]}
     assert rollout.deregistration_delay < int(variables["GRACEFUL_TIMEOUT"])
-    assert int(variables["GRACEFUL_TIMEOUT"]) + 5 < found["web"]["stopTimeout"] <= contract.LONGEST_STOP_SECONDS
+    assert int(variables["GRACEFUL_TIMEOUT"]) + 5 < found["web"]["stopTimeout"] <= constants.MAX_STOP_TIMEOUT_SECONDS
     if "worker" in found:
-        assert found["worker"]["stopTimeout"] == contract.LONGEST_STOP_SECONDS
+        assert found["worker"]["stopTimeout"] == constants.MAX_STOP_TIMEOUT_SECONDS
 
 
 def test_workers_follow_from_the_tasks_cpu_alone() -> None:
-    assert [contract.web_concurrency(cpu) for cpu in (256, 1024, 4096)] == [1, 1, 4]
+    assert [constants.web_concurrency(cpu) for cpu in (256, 1024, 4096)] == [1, 1, 4]
 
 
 def test_the_kits_server_keeps_to_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,15 +98,15 @@ def test_the_kits_server_keeps_to_the_chain(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     conf = runpy.run_path(str(ROOT / "docker" / "app" / "gunicorn.conf.py"))
     assert (conf["keepalive"], conf["graceful_timeout"]) == (
-        contract.KEEPALIVE_SECONDS,
-        contract.ROLLOUTS["fast"].graceful_timeout,
+        constants.KEEPALIVE_SECONDS,
+        constants.DEPLOY_PROFILES["fast"].graceful_timeout,
     )
     assert (conf["bind"], conf["workers"], conf["wsgi_app"]) == ("0.0.0.0:9000", 2, "app.main:app")
 
 
 @pytest.mark.parametrize("folder", ["app", "cache", "database"])
 def test_the_kits_images_run_as_the_user_that_the_task_definition_names(folder: str) -> None:
-    assert f"USER {contract.APP_USER}" in (ROOT / "docker" / folder / "Dockerfile").read_text()
+    assert f"USER {constants.APP_USER}" in (ROOT / "docker" / folder / "Dockerfile").read_text()
 
 
 @cache
@@ -86,14 +124,23 @@ def asked(expression: str) -> Any:
 
 READS = "[name.upper() for name in __import__('app.core.settings', fromlist=['x']).Settings.model_fields]"
 # gunicorn, uvicorn and libpq read these, not the app's settings.
-OF_THE_SERVER = {"FORWARDED_ALLOW_IPS", "GRACEFUL_TIMEOUT", "PORT", "PGSSLMODE", "PGSSLROOTCERT"}
+OF_THE_SERVER = {
+    "AWS_DEFAULT_REGION",
+    "FORWARDED_ALLOW_IPS",
+    "GRACEFUL_TIMEOUT",
+    "KEEPALIVE",
+    "REQUEST_TIMEOUT",
+    "PORT",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+}
 
 
 @reference_app
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_variable_that_the_reference_app_is_given_is_one_that_it_reads(stack: str) -> None:
     reads = asked(READS)
-    for name, container in containers(stack, app_file.APP_FILE).items():
+    for name, container in containers(stack, reference_app_file()).items():
         if name not in OF_THE_KIT:
             given = {pair["name"] for pair in [*container["environment"], *container["secrets"]]}
             assert given - OF_THE_SERVER <= set(reads), name
@@ -103,8 +150,8 @@ def test_every_variable_that_the_reference_app_is_given_is_one_that_it_reads(sta
 def test_the_reference_apps_own_server_keeps_to_the_chain() -> None:
     conf = "__import__('runpy').run_path('app/gunicorn.conf.py')"
     assert asked(f"(lambda found: [found['keepalive'], found['graceful_timeout']])({conf})") == [
-        contract.KEEPALIVE_SECONDS,
-        contract.ROLLOUTS["fast"].graceful_timeout,
+        constants.KEEPALIVE_SECONDS,
+        constants.DEPLOY_PROFILES["fast"].graceful_timeout,
     ]
 
 
@@ -113,12 +160,12 @@ def test_a_jobs_time_outs_are_in_order() -> None:
     """Its own ends it, then its process is killed, then SQS gives its message to another, then it is taken for lost."""
     limit, kill, lost = asked(
         "(lambda limit: [limit, __import__('app.jobs.worker', fromlist=['x']).KILL_SECONDS, "
-        "__import__('app.jobs.job', fromlist=['x']).Run(database=None, files=None, seconds=limit)"
+        "__import__('app.jobs.job', fromlist=['x']).JobContext(database=None, files=None, seconds=limit)"
         ".lost_after.total_seconds()])"
         "(__import__('app.core.settings', fromlist=['x']).Settings.model_fields['job_time_limit'].default)"
     )
-    assert (limit, kill) == (contract.JOB_SECONDS, contract.JOB_KILL_SECONDS)
-    assert limit + kill < contract.visibility_seconds(limit) < lost
+    assert (limit, kill) == (constants.DEFAULT_JOB_TIMEOUT_SECONDS, constants.JOB_KILL_GRACE_SECONDS)
+    assert limit + kill < constants.visibility_timeout_seconds(limit) < lost
 
 
 def test_app_and_queue_are_told_the_same_time_of_a_job() -> None:
@@ -130,5 +177,5 @@ def test_app_and_queue_are_told_the_same_time_of_a_job() -> None:
 
 @reference_app
 def test_the_bucket_keeps_exports_as_long_as_their_rows() -> None:
-    default = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]["bucketExpireDays"]["default"]
+    default = Settings.model_fields["bucket_expire_days"].default
     assert asked("__import__('app.jobs.cleanup', fromlist=['x']).EXPORTS_KEPT.days") == default

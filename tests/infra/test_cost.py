@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from infra import cli
-from infra.components.endpoints import INTERFACE_ENDPOINTS
-from infra.errors import SlipwayError
-from infra.graph import cost, plan
-from infra.settings import Settings
-from infra.sizes import DATABASE_MEMORY_GIB
+from slipway.cli import main
+from slipway.components.vpc_endpoints import TASK_ENDPOINTS
+from slipway.config.aws_limits import DATABASE_MEMORY_GIB
+from slipway.config.errors import SlipwayError
+from slipway.config.settings import Settings
+from slipway.graph import cost, plan
 from tests.infra.program import STACKS, plain, program, programmed
 from tests.infra.recorder import Registered, of
+from tests.paths import FIXTURES
 
 DATABASE = "aws:rds/instance:Instance"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
@@ -34,6 +35,7 @@ def other() -> list[Registered]:
         "architecture": "ARM64",
         "waf": True,
         "natGateways": "none",
+        "publicTasks": False,
         "interfaceEndpoints": True,
         "containerInsights": True,
         "domain": "api.acme.test",
@@ -48,49 +50,51 @@ def other() -> list[Registered]:
 @cache
 def bare() -> list[Registered]:
     """The stack dev with an app that has no store."""
-    return programmed("dev", Settings.from_files("dev"), Path("tests") / "infra" / "bare.yaml")
+    return programmed("dev", Settings.from_files("dev"), FIXTURES / "bare.yaml")
 
 
-def graph(found: list[Registered]) -> list[cost.Resource]:
+def graph(found: list[Registered]) -> list[cost.PricedResource]:
     """As the bill looks at it."""
-    return [cost.Resource(r.type, r.name, {key: plain(value) for key, value in r.inputs.items()}) for r in found]
+    return [cost.PricedResource(r.type, r.name, {key: plain(value) for key, value in r.inputs.items()}) for r in found]
 
 
-def but(found: list[cost.Resource], kind: str, name: str = "", **inputs: Any) -> list[cost.Resource]:
+def but(found: list[cost.PricedResource], kind: str, name: str = "", **inputs: Any) -> list[cost.PricedResource]:
     """The same with other inputs of a resource: what the bill reads is the graph, whatever made it."""
     hit = [r for r in found if r.type == kind and name in r.name]
     assert len(hit) == 1, hit
     return [replace(r, inputs={**r.inputs, **inputs}) if r is hit[0] else r for r in found]
 
 
-def without(found: list[cost.Resource], kind: str, name: str = "") -> list[cost.Resource]:
+def without(found: list[cost.PricedResource], kind: str, name: str = "") -> list[cost.PricedResource]:
     left = [r for r in found if r.type != kind or name not in r.name]
     assert len(left) < len(found)
     return left
 
 
-def bill(found: list[cost.Resource]) -> dict[str, cost.Line]:
-    return {line.what: line for line in cost.lines(found)}
+def bill(found: list[cost.PricedResource]) -> dict[str, cost.CostLine]:
+    return {line.what: line for line in cost.calculate_idle_cost(found)}
 
 
-def of_stack(stack: str) -> list[cost.Resource]:
+def of_stack(stack: str) -> list[cost.PricedResource]:
     return graph(program(stack))
 
 
-def told(stack: str, found: list[cost.Resource] | None = None, region: str = "us-east-1") -> dict[str, Any]:
-    return cost.as_json(stack, found or of_stack(stack), region)
+def told(stack: str, found: list[cost.PricedResource] | None = None, region: str = "us-east-1") -> dict[str, Any]:
+    return cost.cost_as_json(stack, found or of_stack(stack), region)
 
 
 def test_whatever_the_program_makes_has_a_price_or_is_known_to_have_none() -> None:
     """A new type of resource is looked up before it can be forgotten on the bill."""
     made = [r for found in (*map(program, STACKS), other(), bare()) for r in found]
     types = {r.type for r in made if r.type.startswith(("aws:", "docker-build:"))}
-    assert {kind for kind in types if kind not in cost.PRICED and not kind.startswith(cost.FREE)} == set()
+    assert {
+        kind for kind in types if kind not in cost.COST_FUNCTIONS and not kind.startswith(cost.FREE_TYPE_PREFIXES)
+    } == set()
 
 
 def test_a_line_is_what_its_prices_say() -> None:
     found = bill(of_stack("dev"))
-    assert found["NAT gateways"].total == pytest.approx(730 * 0.045)
+    assert found["public IPv4 addresses of tasks"].total == pytest.approx(2 * 730 * 0.005)
     # A quarter of a vCPU and half a GB for 730 hours.
     assert found["web tasks, 256 CPU units"].total == pytest.approx(730 * (0.25 * 0.04048 + 0.5 * 0.004445))
 
@@ -131,8 +135,8 @@ def test_a_firewall_costs_its_acl_and_each_of_its_rules_and_nothing_when_there_i
 
 def test_an_interface_endpoint_is_paid_in_each_zone() -> None:
     found = bill(graph(other()))["interface endpoints, in each zone"]
-    assert found.how_many == 2 * len(INTERFACE_ENDPOINTS)
-    assert found.total == pytest.approx(2 * len(INTERFACE_ENDPOINTS) * 730 * 0.01)
+    assert found.how_many == 2 * len(TASK_ENDPOINTS)
+    assert found.total == pytest.approx(2 * len(TASK_ENDPOINTS) * 730 * 0.01)
     assert not [what for what in bill(of_stack("prod")) if "endpoints" in what]
 
 
@@ -163,7 +167,7 @@ def test_every_metric_that_an_alarm_of_the_program_reads_is_paid(stack: str) -> 
 
 
 def test_a_service_that_does_not_scale_needs_no_alarms_for_it() -> None:
-    def read(found: list[cost.Resource]) -> float:
+    def read(found: list[cost.PricedResource]) -> float:
         return bill(found)["alarms, for each metric that they read"].how_many
 
     staging = of_stack("staging")
@@ -204,7 +208,7 @@ def test_dev_is_cheaper_than_staging_and_that_than_production() -> None:
 
 
 def test_every_database_that_a_stack_may_name_has_both_prices() -> None:
-    table = cost.prices()["rds_hour"]
+    table = cost.load_prices()["rds_hour"]
     assert set(table) >= set(DATABASE_MEMORY_GIB)
     for size, price in table.items():
         # Rounded by AWS, so not exactly twice.
@@ -212,21 +216,23 @@ def test_every_database_that_a_stack_may_name_has_both_prices() -> None:
 
 
 def test_a_size_without_a_price_is_named() -> None:
-    with pytest.raises(SlipwayError, match=r"cache\.x9\.huge"):
+    with pytest.raises(SlipwayError, match=r"prices\.yaml has no price for cache\.x9\.huge"):
         bill(but(of_stack("dev"), CACHE, nodeType="cache.x9.huge"))
 
 
 def test_every_price_says_where_it_comes_from() -> None:
     known = re.compile(r"# .*(unchecked|no date|\d{4}-\d{2}|v\d+\.\d+|copy of \d{4})")
-    rows = [row for row in cost.PRICES.read_text().splitlines() if re.match(r"[\w. ]+: [{\d]", row)]
+    rows = [row for row in cost.PRICES_FILE.read_text().splitlines() if re.match(r"[\w. ]+: [{\d]", row)]
     assert [row for row in rows if not known.search(row)] == ["hours: 730"]
 
 
 def test_use_adds_only_what_the_stack_has() -> None:
-    dev, switched = ({price.what for price in cost.with_use(graph(found))} for found in (program("dev"), other()))
+    dev, switched = (
+        {price.what for price in cost.list_usage_prices(graph(found))} for found in (program("dev"), other())
+    )
     assert {"load balancer capacity", "logs written"} <= dev & switched
-    assert dev - switched == {"traffic through NAT gateways"}
-    assert switched - dev == {"traffic through interface endpoints", "requests that the WAF looks at"}
+    assert dev - switched == set()
+    assert switched - dev == {"traffic through interface endpoints", "requests inspected by the WAF"}
 
 
 def test_use_has_the_tables_unit_prices() -> None:
@@ -234,55 +240,55 @@ def test_use_has_the_tables_unit_prices() -> None:
     assert found["load balancer capacity"] == (0.008, "unit and hour")
     assert found["traffic through NAT gateways"] == (0.045, "GB")
     assert found["logs written"] == (0.5, "GB")
-    assert found["requests that the WAF looks at"] == (0.6, "million")
+    assert found["requests inspected by the WAF"] == (0.6, "million")
     assert found["samples to Amazon Managed Prometheus"] == (0.9, "10 million")
     assert found["samples that it keeps"] == (0.03, "GB and month")
 
 
 def test_a_stack_elsewhere_is_told_that_the_prices_are_not_its_own() -> None:
-    assert [note for note in cost.notes(told("dev", region="eu-central-1")) if "eu-central-1" in note]
-    assert not cost.notes(told("dev"))
-    assert not cost.notes(told("dev", region=""))
+    assert [note for note in cost.cost_notes(told("dev", region="eu-central-1")) if "eu-central-1" in note]
+    assert not cost.cost_notes(told("dev"))
+    assert not cost.cost_notes(told("dev", region=""))
 
 
 def test_the_region_is_the_stack_files(tmp_path: Path) -> None:
     (tmp_path / "stacks").mkdir()
     file = tmp_path / "stacks" / "Pulumi.here.yaml"
     file.write_text("config:\n  aws:region: eu-north-1\n")
-    assert cost.region_of("here", tmp_path) == "eu-north-1"
+    assert cost.read_stack_region("here", tmp_path) == "eu-north-1"
     file.write_text("config: {}\n")
-    assert cost.region_of("here", tmp_path) == ""
+    assert cost.read_stack_region("here", tmp_path) == ""
 
 
 def test_a_budget_below_the_idle_cost_is_told_and_one_above_is_not() -> None:
     total = told("dev")["total"]
 
     def notes(limit: int) -> list[str]:
-        return cost.notes(told("dev", but(of_stack("dev"), BUDGET, limitAmount=str(limit))))
+        return cost.cost_notes(told("dev", but(of_stack("dev"), BUDGET, limitAmount=str(limit))))
 
     (note,) = notes(int(total) - 1)
     assert f"{total:.2f}" in note
     assert "monthlyBudgetUsd" in note
     assert not notes(int(total) + 1)
-    assert not cost.notes(told("dev", graph(other())))  # none is set
+    assert not cost.cost_notes(told("dev", graph(other())))  # none is set
 
 
 @pytest.fixture
 def planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command takes its graph from the engine; here from the recorder, and tests/local compares the two."""
-    monkeypatch.setattr(plan, "graph", of_stack)
+    monkeypatch.setattr(plan, "list_priced_resources", of_stack)
 
 
 @pytest.mark.usefixtures("planned")
 def test_the_command_prints_the_total_and_below_it_what_use_adds() -> None:
-    shown = CliRunner().invoke(cli.app, ["cost", "prod"]).output
-    assert shown.index("total") < shown.index("On top with use") < shown.index("0.045 USD a GB")
+    shown = CliRunner().invoke(main.app, ["cost", "prod"]).output
+    assert shown.index("total") < shown.index("Usage costs in addition") < shown.index("0.045 USD a GB")
     assert f"{told('prod')['total']:.2f}" in shown
 
 
 @pytest.mark.usefixtures("planned")
 def test_the_commands_json_is_the_bill() -> None:
-    shown = CliRunner().invoke(cli.app, ["cost", "staging", "--json"]).output
+    shown = CliRunner().invoke(main.app, ["cost", "staging", "--json"]).output
     assert json.loads(shown) == told("staging")
 
 

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infra.graph.diagram import EVERY_TASK, POLICY, RULE, SECRET_MARK, Arrow, Picture, picture
-from infra.graph.drawing import draw
-from infra.graph.layout import text_width
-from infra.graph.plan import STACK_TYPE, State
+from slipway.graph.diagram import EVERY_TASK, POLICY, PULUMI_SIGNATURE_KEY, RULE, Arrow, Diagram, build_diagram
+from slipway.graph.diagram_layout import text_width
+from slipway.graph.plan import STACK_TYPE, ResourceState
+from slipway.graph.svg_drawing import draw_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 START = "urn:pulumi:test::slipway::"
@@ -30,7 +30,7 @@ class Graph:
     """States as the engine's preview tells them."""
 
     def __init__(self) -> None:
-        self.states: list[State] = [{"urn": STACK, "type": STACK_TYPE}]
+        self.states: list[ResourceState] = [{"urn": STACK, "type": STACK_TYPE}]
 
     def component(self, kind: str, name: str = NAME, parent: str = STACK) -> str:
         """A component; returns its URN."""
@@ -59,27 +59,27 @@ class Graph:
 def small(tasks: int = 2, others: int = 1) -> Graph:
     """A load balancer before `tasks` that use a database, a queue and secrets, with `others` around."""
     graph = Graph()
-    network = graph.component("network:Network")
+    network = graph.component("ec2:VpcNetwork")
     graph.resource(network, "aws:ec2/vpc:Vpc", "vpc", {"cidrBlock": "10.0.0.0/16"})
     subnets = {
         ring: graph.resource(network, "aws:ec2/subnet:Subnet", f"{NAME}-{ring}-1", {"availabilityZone": "z-a"})
         for ring in ("public", "private", "isolated")
     }
     graph.resource(network, "aws:ec2/natGateway:NatGateway", "nat", subnetId=subnets["public"])
-    balancer = graph.component("loadbalancer:LoadBalancer")
+    balancer = graph.component("elb:ApplicationLoadBalancer")
     door = graph.resource(balancer, GROUP, "lb")
     graph.resource(balancer, "aws:lb/loadBalancer:LoadBalancer", "lb", subnets=subnets["public"])
     graph.allow(balancer, "https", 443, door)
-    firewall = graph.component("waf:Waf")
+    firewall = graph.component("wafv2:RegionalWebAcl")
     graph.resource(firewall, "aws:wafv2/webAclAssociation:WebAclAssociation", "waf", resourceArn=door)
-    database = graph.component("database:Database")
+    database = graph.component("rds:RdsDatabase")
     store = graph.resource(database, GROUP, "database")
     graph.resource(database, "aws:rds/subnetGroup:SubnetGroup", "database", subnetIds=subnets["isolated"])
-    queue = graph.resource(graph.component("queue:Queue"), "aws:sqs/queue:Queue", "jobs")
-    secret = graph.resource(graph.component("secrets:Secrets"), "aws:secretsmanager/secret:Secret", "secret")
+    queue = graph.resource(graph.component("sqs:SqsQueue"), "aws:sqs/queue:Queue", "jobs")
+    secret = graph.resource(graph.component("secretsmanager:Secrets"), "aws:secretsmanager/secret:Secret", "secret")
     for number in range(tasks):
-        owner = graph.component("web:Web", f"{NAME}-{number}")
-        task = graph.component("task:Task", f"{NAME}-{number}", owner)
+        owner = graph.component("ecs:WebService", f"{NAME}-{number}")
+        task = graph.component("ecs:FargateTaskDefinition", f"{NAME}-{number}", owner)
         graph.resource(
             task, "aws:ecs/taskDefinition:TaskDefinition", f"task-{number}", {"cpu": "512", "memory": "1024"}
         )
@@ -92,7 +92,7 @@ def small(tasks: int = 2, others: int = 1) -> Graph:
         graph.allow(owner, f"in-{number}", 8000, group, door)
         graph.allow(owner, f"store-{number}", 5433, store, group)
         graph.resource(
-            graph.component("scaling:Scaling", f"{NAME}-{number}", owner),
+            graph.component("appautoscaling:ServiceAutoscaling", f"{NAME}-{number}", owner),
             "aws:appautoscaling/target:Target",
             f"scale-{number}",
             {"maxCapacity": 9},
@@ -104,7 +104,7 @@ def small(tasks: int = 2, others: int = 1) -> Graph:
 
 
 def svg(graph: Graph) -> ElementTree.Element:
-    return ElementTree.fromstring(draw(picture(graph.states)))  # noqa: S314 - written here
+    return ElementTree.fromstring(draw_svg(build_diagram(graph.states)))  # noqa: S314 - written here
 
 
 def boxes(root: ElementTree.Element) -> list[Rectangle]:
@@ -138,10 +138,10 @@ def overlap(a: Rectangle, b: Rectangle) -> bool:
 
 
 def by_title(graph: Graph) -> dict[str, tuple[str, ...]]:
-    return {box.title: box.facts for box in picture(graph.states).boxes}
+    return {box.title: box.facts for box in build_diagram(graph.states).boxes}
 
 
-def of_kind(found: Picture, kind: str) -> list[Arrow]:
+def of_kind(found: Diagram, kind: str) -> list[Arrow]:
     return [arrow for arrow in found.arrows if arrow.kind == kind]
 
 
@@ -164,7 +164,7 @@ def test_every_component_is_in_the_picture_also_one_that_nobody_knew() -> None:
 def test_what_is_not_in_the_graph_is_not_in_the_picture() -> None:
     graph = Graph()
     graph.component("novelty:Novelty")
-    assert [box.title for box in picture(graph.states).boxes] == ["Novelty"]
+    assert [box.title for box in build_diagram(graph.states).boxes] == ["Novelty"]
     assert "VPC" not in {text for text, _ in texts(svg(graph))}
 
 
@@ -178,7 +178,7 @@ def test_a_box_tells_its_size_from_the_inputs_of_its_children() -> None:
 def test_every_rule_of_a_security_group_is_an_arrow_to_its_port() -> None:
     graph = small(tasks=3)
     rules = [state for state in graph.states if state["type"] == RULE_TYPE]
-    found = picture(graph.states)
+    found = build_diagram(graph.states)
     assert len(of_kind(found, RULE)) == len(rules) == 7
     titles = {box.key: box.title for box in found.boxes}
     assert {(titles[a.source], titles[a.target], a.label) for a in of_kind(found, RULE)} >= {
@@ -191,9 +191,9 @@ def test_every_rule_of_a_security_group_is_an_arrow_to_its_port() -> None:
 
 
 def test_a_policy_is_an_arrow_and_what_every_task_may_use_is_one() -> None:
-    found = picture(small(tasks=3).states)
+    found = build_diagram(small(tasks=3).states)
     titles = {box.key: box.title for box in found.boxes} | {EVERY_TASK: EVERY_TASK}
-    assert [(titles[a.source], titles[a.target]) for a in of_kind(found, POLICY)] == [
+    assert sorted((titles[a.source], titles[a.target]) for a in of_kind(found, POLICY)) == [
         ("0 (web)", "Queue"),
         (EVERY_TASK, "Secrets"),
     ]
@@ -201,13 +201,13 @@ def test_a_policy_is_an_arrow_and_what_every_task_may_use_is_one() -> None:
 
 def test_a_range_of_addresses_is_the_network_or_a_box_outside() -> None:
     graph = small()
-    network = next(s["urn"] for s in graph.states if s["type"] == "slipway:network:Network")
-    endpoints = graph.component("network:Endpoints", parent=network)
+    network = next(s["urn"] for s in graph.states if s["type"] == "slipway:ec2:VpcNetwork")
+    endpoints = graph.component("ec2:VpcEndpoints", parent=network)
     group = graph.resource(endpoints, GROUP, "endpoints")
     for block in ("10.0.0.0/16", "192.0.2.0/24"):
         inputs = {"cidrIpv4": block, "fromPort": 443, "toPort": 443}
         graph.resource(endpoints, RULE_TYPE, block, inputs, securityGroupId=group)
-    found = picture(graph.states)
+    found = build_diagram(graph.states)
     assert {a.source for a in of_kind(found, RULE) if a.target == endpoints} == {network, "192.0.2.0/24"}
 
 
@@ -249,7 +249,7 @@ def test_two_arrows_do_not_run_on_one_line_unless_they_end_as_one() -> None:
 def test_text_is_escaped() -> None:
     graph = small()
     graph.component("novelty:Novelty", f"{NAME}-<b>&\"'")
-    drawn = draw(picture(graph.states))
+    drawn = draw_svg(build_diagram(graph.states))
     assert "<b>" not in drawn
     assert any(text.startswith("<b>&\"'") for text, _ in texts(ElementTree.fromstring(drawn)))  # noqa: S314
 
@@ -264,27 +264,27 @@ def test_a_long_name_is_cut_and_told_in_full_in_the_title() -> None:
 
 def test_the_same_graph_in_another_order_is_the_same_bytes() -> None:
     graph = small(4, 4)
-    first = draw(picture(graph.states))
+    first = draw_svg(build_diagram(graph.states))
     shuffle = random.Random(1).shuffle  # noqa: S311
     shuffle(graph.states)
     for state in graph.states:
         for urns in state.get("propertyDependencies", {}).values():
             shuffle(urns)
-    assert draw(picture(graph.states)) == first
+    assert draw_svg(build_diagram(graph.states)) == first
 
 
 def test_no_secret_and_nothing_unknown_lands_in_the_picture() -> None:
     graph = small()
-    cache = graph.component("cache:Cache")
+    cache = graph.component("elasticache:RedisCache")
     inputs = {
         "authToken": "hunter2",
-        "nodeType": {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "value": "hunter3"},
+        "nodeType": {PULUMI_SIGNATURE_KEY: "1b47061264138c4ac30d75fd1eb44270", "value": "hunter3"},
         "engine": "[secret]",
         "engineVersion": "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
         "numCacheClusters": 2,
     }
     graph.resource(cache, "aws:elasticache/replicationGroup:ReplicationGroup", "cache", inputs)
-    drawn = draw(picture(graph.states))
+    drawn = draw_svg(build_diagram(graph.states))
     assert by_title(graph)["Cache"] == ("2 nodes",)
     assert not re.search(r"hunter|secret\]|04da6b54", drawn, re.IGNORECASE)
 
@@ -294,4 +294,4 @@ def test_it_is_a_picture_that_says_what_it_shows_and_loads_nothing() -> None:
     assert root.findtext(f"{SVG}title") == "Architecture of stack test"
     assert "Load balancer may connect to port 8000 of 0 (web)" in (root.findtext(f"{SVG}desc") or "")
     assert not list(root.iter(f"{SVG}script")) + list(root.iter(f"{SVG}image")) + list(root.iter(f"{SVG}style"))
-    assert "http" not in re.sub(r'xmlns="[^"]+"', "", draw(picture(small().states)))
+    assert "http" not in re.sub(r'xmlns="[^"]+"', "", draw_svg(build_diagram(small().states)))

@@ -8,40 +8,45 @@ from typing import Any
 
 import pytest
 
-from infra.components.alarm import Alarm
-from infra.components.certificate import Certificate, CertificateArgs
-from infra.components.dns import Dns, DnsArgs
-from infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
-from infra.components.waf import MANAGED, RATE, Waf, WafArgs
-from infra.settings import ROOT, Settings
+from slipway.components.alias_record import AliasRecord, AliasRecordArgs
+from slipway.components.certificate import DnsValidatedCertificate, DnsValidatedCertificateArgs
+from slipway.components.cloudwatch_alarm import Alarm
+from slipway.components.load_balancer import ApplicationLoadBalancer, ApplicationLoadBalancerArgs
+from slipway.components.web_acl import MANAGED_RULE_GROUPS, RATE_LIMIT_RULE, RegionalWebAcl, RegionalWebAclArgs
+from slipway.config.settings import Settings
 from tests.infra.facts import NETWORK
 from tests.infra.recorder import Registered, of, record
 from tests.infra.test_settings import values
+from tests.paths import ROOT
 
 LISTENER = "aws:lb/listener:Listener"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 
+SETTINGS = ROOT / "app" / "core" / "settings" / "groups.py"
+
 
 def with_a_domain() -> list[Registered]:
     def build() -> None:
-        certificate = Certificate("x", CertificateArgs("api.acme.test", "Z1"))
-        balancer = LoadBalancer("x", LoadBalancerArgs(NETWORK, domain="api.acme.test", certificate_arn=certificate.arn))
-        Dns("x", DnsArgs("api.acme.test", "Z1", balancer.facts))
-        Waf("x", WafArgs(balancer.arn, "arn:key", rate_limit=500))
+        certificate = DnsValidatedCertificate("x", DnsValidatedCertificateArgs("api.acme.test", "Z1"))
+        balancer = ApplicationLoadBalancer(
+            "x", ApplicationLoadBalancerArgs(NETWORK, domain="api.acme.test", certificate_arn=certificate.arn)
+        )
+        AliasRecord("x", AliasRecordArgs("api.acme.test", "Z1", balancer.outputs))
+        RegionalWebAcl("x", RegionalWebAclArgs(balancer.arn, "arn:key", rate_limit=500))
 
     return record(build)
 
 
 def without_a_domain() -> list[Registered]:
-    return record(lambda: LoadBalancer("x", LoadBalancerArgs(NETWORK)))
+    return record(lambda: ApplicationLoadBalancer("x", ApplicationLoadBalancerArgs(NETWORK)))
 
 
 def test_a_certificate_that_aws_does_not_renew_is_told_a_month_before_its_end() -> None:
     told: list[Alarm] = []
-    record(lambda: told.extend(Certificate("x", CertificateArgs("api.acme.test", "Z1")).alarms))
+    record(lambda: told.extend(DnsValidatedCertificate("x", DnsValidatedCertificateArgs("api.acme.test", "Z1")).alarms))
     (alarm,) = told
     assert (alarm.namespace, alarm.metric, alarm.statistic) == ("AWS/CertificateManager", "DaysToExpiry", "Minimum")
-    assert (alarm.under, alarm.over, alarm.period_seconds, alarm.minutes) == (30, None, 86400, 1)
+    assert (alarm.less_than, alarm.greater_than, alarm.period_seconds, alarm.evaluation_periods) == (30, None, 86400, 1)
     assert list(alarm.dimensions) == ["CertificateArn"]
 
 
@@ -118,23 +123,23 @@ def test_access_logs_go_to_a_private_bucket_that_lets_only_the_load_balancer_wri
     assert allow["Resource"].endswith("/AWSLogs/123456789012/*")
 
 
-@pytest.mark.parametrize("quiet", [RATE, *MANAGED])
+@pytest.mark.parametrize("quiet", [RATE_LIMIT_RULE, *MANAGED_RULE_GROUPS])
 def test_each_rule_may_only_count_while_the_others_block(quiet: str) -> None:
-    made = record(lambda: Waf("x", WafArgs("arn:lb", "arn:key", counting=[quiet])))
+    made = record(lambda: RegionalWebAcl("x", RegionalWebAclArgs("arn:lb", "arn:key", count_only_rules=[quiet])))
     (acl,) = of(made, "aws:wafv2/webAcl:WebAcl")
-    blocks: dict[str, Any] = {RATE: {"block": {}}} | {group: {"none": {}} for group in MANAGED}
+    blocks: dict[str, Any] = {RATE_LIMIT_RULE: {"block": {}}} | {group: {"none": {}} for group in MANAGED_RULE_GROUPS}
     found = {rule["name"]: rule.get("action") or rule["overrideAction"] for rule in acl.inputs["rules"]}
     assert found == blocks | {quiet: {"count": {}}}
 
 
 def test_every_rule_can_be_named_in_the_settings() -> None:
-    rules = [RATE, *MANAGED]
+    rules = [RATE_LIMIT_RULE, *MANAGED_RULE_GROUPS]
     assert Settings.load(values("staging", wafCountOnly=rules), "x").waf_count_only == rules
 
 
 @pytest.mark.skipif(not (ROOT / "app").is_dir(), reason="the reference app was removed")
 def test_an_address_may_ask_ten_times_as_often_as_a_user_may() -> None:
     """A whole office, or a carrier's customers, come from one address."""
-    found = re.search(r"rate_limit_per_minute: int = Field\(default=(\d+)", (ROOT / "app/core/settings.py").read_text())
+    found = re.search(r"rate_limit_per_minute: int = Field\(default=(\d+)", SETTINGS.read_text())
     assert found
     assert Settings.from_files("prod").waf_rate_limit >= 10 * 5 * int(found[1])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.pipeline import github
-from infra.pipeline.drift import Difference, report
-from infra.previews.open_prs import open_pull_requests
+from slipway.config.errors import SlipwayError
+from slipway.pipeline import github
+from slipway.pipeline.drift import DriftedResource, format_drift_issue
+from slipway.previews.pull_requests import list_open_pull_requests
 from tests.fake_gh import FakeGh
 
 PERSON = {"type": "User", "login": "somebody"}
@@ -28,15 +28,15 @@ def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
 def test_a_comment_is_written_once_and_then_renewed(gh: FakeGh) -> None:
     gh.is_there("comments", id=1, issue="7", user=PERSON, body="Nice!")
     for text in ("first", "second"):
-        github.keep_comment(7, "<!-- pr-7 -->", text)
-    github.keep_comment(8, "<!-- pr-8 -->", "of another")
+        github.upsert_comment(7, "<!-- pr-7 -->", text)
+    github.upsert_comment(8, "<!-- pr-8 -->", "of another")
     bodies = [(each["issue"], each["body"]) for each in gh.written("comments")]
     assert bodies == [("7", "Nice!"), ("7", "<!-- pr-7 -->\nsecond"), ("8", "<!-- pr-8 -->\nof another")]
 
 
 def test_a_persons_comment_with_our_mark_is_left_alone(gh: FakeGh) -> None:
     gh.is_there("comments", id=1, issue="7", user=PERSON, body="<!-- pr-7 -->\nlook here instead")
-    github.keep_comment(7, "<!-- pr-7 -->", "ours")
+    github.upsert_comment(7, "<!-- pr-7 -->", "ours")
     assert [each["body"] for each in gh.written("comments")][1:] == ["<!-- pr-7 -->\nours"]
     assert "instead" in gh.written("comments")[0]["body"]
 
@@ -44,22 +44,22 @@ def test_a_persons_comment_with_our_mark_is_left_alone(gh: FakeGh) -> None:
 def test_an_issue_is_opened_renewed_and_closed_by_its_title(gh: FakeGh) -> None:
     github.close_issue("Drift: prod")
     for text in ("one", "two"):
-        github.keep_issue("Drift: prod", text)
-    github.keep_issue("Drift: staging", "another")
+        github.upsert_issue("Drift: prod", text)
+    github.upsert_issue("Drift: staging", "another")
     github.close_issue("Drift: prod")
     assert [(each["title"], each["body"], each["state"]) for each in gh.written("issues")] == [
         ("Drift: prod", "two", "closed"),
         ("Drift: staging", "another", "open"),
     ]
-    github.keep_issue("Drift: prod", "again")
+    github.upsert_issue("Drift: prod", "again")
     assert [each["state"] for each in gh.written("issues")] == ["closed", "open", "open"]
 
 
 def test_gh_tells_which_pull_requests_are_open(gh: FakeGh) -> None:
-    assert open_pull_requests("gh") == set()
+    assert list_open_pull_requests("gh") == set()
     gh.is_there("pulls", number=7, head="feature")
     gh.is_there("pulls", number=12, head="stacked-on-it")
-    assert open_pull_requests("gh") == {7, 12}
+    assert list_open_pull_requests("gh") == {7, 12}
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_gh_tells_which_pull_requests_are_open(gh: FakeGh) -> None:
     [
         ('[{"iid": 7, "id": 900}, {"iid": 12, "id": 901}]', None),
         ("[]", None),
-        ("", "did not answer with a list"),
-        ('{"message": "401 Unauthorized"}', "did not answer with a list"),
-        (json.dumps([{"iid": number} for number in range(100)]), "100 or more are open"),
-        ("exit", "auth login"),
+        ("", "did not print a list"),
+        ('{"message": "401 Unauthorized"}', "did not print a list"),
+        (json.dumps([{"iid": number} for number in range(100)]), "100 or more pull requests are open"),
+        ("exit", "glab auth login"),
     ],
 )
 def test_glab_tells_which_merge_requests_are_open_and_what_is_no_list_is_not_none_of_them(
@@ -84,11 +84,12 @@ def test_glab_tells_which_merge_requests_are_open_and_what_is_no_list_is_not_non
     command.write_text(f"#!/bin/sh\n{asked}\n{fails}\n")
     command.chmod(0o755)
     if told is None:
-        assert open_pull_requests("glab") == {each["iid"] for each in json.loads(prints)}
+        assert list_open_pull_requests("glab") == {each["iid"] for each in json.loads(prints)}
         return
     with pytest.raises(SlipwayError) as error:
-        open_pull_requests("glab")
+        list_open_pull_requests("glab")
     assert told in f"{error.value.message} {error.value.fix}"
+    assert told != "glab auth login" or "failed, so the open ones are unknown:\n" in error.value.message
 
 
 def test_without_gh_it_is_said_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +99,8 @@ def test_without_gh_it_is_said_where_to_get_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_report_names_each_resource_that_differs() -> None:
-    found = [Difference("update", "aws:cloudwatch/logGroup:LogGroup", "shop-prod-web-logs", ["retentionInDays"])]
-    told = report("prod", found)
+    found = [DriftedResource("update", "aws:cloudwatch/logGroup:LogGroup", "shop-prod-web-logs", ["retentionInDays"])]
+    told = format_drift_issue("prod", found)
     assert "| update | `shop-prod-web-logs` | `aws:cloudwatch/logGroup:LogGroup` | retentionInDays |" in told
     assert "would change 1 resources" in told
 
@@ -111,8 +112,8 @@ def test_a_new_repository_is_called_by_its_numbers(
     gh: FakeGh, monkeypatch: pytest.MonkeyPatch, made: str, called: str
 ) -> None:
     monkeypatch.setenv("GH_MADE", made)
-    found = github.look_up("acme/shop")
-    assert (found.likely, found.plain, found.numbered) == (called, "acme/shop", "acme@11/shop@22")
+    found = github.get_repository_subject("acme/shop")
+    assert (found.recommended, found.plain, found.numbered) == (called, "acme/shop", "acme@11/shop@22")
 
 
 @pytest.mark.parametrize(
@@ -129,5 +130,5 @@ def test_the_repository_is_that_of_the_folders_remote(
 ) -> None:
     for arguments in (["init", "--quiet"], ["remote", "add", "origin", url]):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
-    monkeypatch.setattr(github, "ROOT", tmp_path)
-    assert github.origin() == name
+    monkeypatch.setattr(github, "project_root", lambda: tmp_path)
+    assert github.get_origin_repository() == name

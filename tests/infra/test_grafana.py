@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import contract
-from infra.app import App
-from infra.components.endpoints import endpoints_of
-from infra.components.grafana import SETTINGS
-from infra.errors import SlipwayError
-from infra.settings import ROOT, Settings
+from slipway.components.grafana_service import GRAFANA_ENVIRONMENT
+from slipway.config import constants
+from slipway.config.app_spec.app import AppSpec
+from slipway.config.errors import SlipwayError
+from slipway.config.settings import Settings
+from slipway.program.component_args.network import select_interface_endpoints
 from tests.infra.program import containers, program, programmed
 from tests.infra.recorder import of
+from tests.paths import ROOT
 
 FOLDER = ROOT / "docker" / "grafana"
 # What Grafana reads of these files, from its sources: upsertDataSourceFromConfigV1 in
@@ -59,8 +60,11 @@ def test_it_is_behind_the_domains_tls_under_a_path_that_goes_before_the_apps_own
 
 
 def test_nobody_gets_in_without_a_login_and_the_password_is_in_no_variable() -> None:
-    assert (SETTINGS["GF_AUTH_ANONYMOUS_ENABLED"], SETTINGS["GF_USERS_ALLOW_SIGN_UP"]) == ("false", "false")
-    assert SETTINGS["GF_SECURITY_COOKIE_SECURE"] == "true"
+    assert (GRAFANA_ENVIRONMENT["GF_AUTH_ANONYMOUS_ENABLED"], GRAFANA_ENVIRONMENT["GF_USERS_ALLOW_SIGN_UP"]) == (
+        "false",
+        "false",
+    )
+    assert GRAFANA_ENVIRONMENT["GF_SECURITY_COOKIE_SECURE"] == "true"
     (secret,) = containers("prod")["grafana"]["secrets"]
     assert secret["name"] == "GF_SECURITY_ADMIN_PASSWORD"
     assert secret["valueFrom"].startswith("arn:aws:secretsmanager:")
@@ -68,9 +72,9 @@ def test_nobody_gets_in_without_a_login_and_the_password_is_in_no_variable() -> 
 
 def test_what_it_writes_is_in_the_scratch_volume_one_level_deep_for_its_start_makes_no_more() -> None:
     """The image's /run.sh ends where `mkdir "$GF_PATHS_PLUGINS"` fails, without -p, and the volume begins empty."""
-    assert SETTINGS["GF_PATHS_DATA"] == contract.SCRATCH_PATH
+    assert GRAFANA_ENVIRONMENT["GF_PATHS_DATA"] == constants.SCRATCH_PATH
     for path in ("GF_PATHS_PLUGINS", "GF_PATHS_LOGS"):
-        assert PurePosixPath(SETTINGS[path]).parent == PurePosixPath(contract.SCRATCH_PATH)
+        assert PurePosixPath(GRAFANA_ENVIRONMENT[path]).parent == PurePosixPath(constants.SCRATCH_PATH)
 
 
 def test_it_finds_prometheus_by_a_name_that_prometheus_registers_with() -> None:
@@ -89,15 +93,15 @@ def test_it_finds_prometheus_by_a_name_that_prometheus_registers_with() -> None:
 def test_without_it_there_is_no_name_no_image_and_no_way_to_prometheus() -> None:
     found = programmed("prod", settings(grafana=False))
     assert [r.name for r in found if "grafana" in r.name or "servicediscovery" in r.type] == []
-    assert "monitoring" not in endpoints_of(settings(grafana=False, interface_endpoints=True))
-    assert "monitoring" in endpoints_of(settings(interface_endpoints=True))
+    assert "monitoring" not in select_interface_endpoints(settings(grafana=False, interface_endpoints=True))
+    assert "monitoring" in select_interface_endpoints(settings(interface_endpoints=True))
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"monitoring": False, "managedPrometheus": False}, "monitoring is not"),
-        ({"domain": "", "hostedZoneId": ""}, "domain is empty"),
+        ({"monitoring": False, "managedPrometheus": False}, "monitoring is false"),
+        ({"domain": "", "hostedZoneId": ""}, "domain is empty: its login requires TLS"),
     ],
 )
 def test_it_is_refused_without_what_it_shows_or_without_tls(changes: dict[str, Any], words: str) -> None:
@@ -108,7 +112,7 @@ def test_it_is_refused_without_what_it_shows_or_without_tls(changes: dict[str, A
 
 def test_a_process_cannot_take_its_name() -> None:
     with pytest.raises(ValueError, match=r"processes\.grafana: the kit has a task"):
-        App.model_validate({"source": "app", "module": "a:b", "processes": {"grafana": {"command": "sleep 1"}}})
+        AppSpec.model_validate({"source": "app", "module": "a:b", "processes": {"grafana": {"command": "sleep 1"}}})
 
 
 def files(kind: str) -> Any:
@@ -139,12 +143,14 @@ def test_its_dashboards_are_a_folder_of_its_image_that_the_dockerfile_fills() ->
     dockerfile = (FOLDER / "Dockerfile").read_text()
     assert f"COPY --chmod=0644 dashboards {provider['options']['path']}\n" in dockerfile
     for kind in ("datasources", "dashboards"):
-        copied = f"provisioning/{kind}/slipway.yaml {SETTINGS['GF_PATHS_PROVISIONING']}/{kind}/slipway.yaml\n"
+        copied = (
+            f"provisioning/{kind}/slipway.yaml {GRAFANA_ENVIRONMENT['GF_PATHS_PROVISIONING']}/{kind}/slipway.yaml\n"
+        )
         assert copied in dockerfile
 
 
 def test_what_the_kits_own_images_are_made_from_stands_in_their_dockerfiles_too() -> None:
-    bases = contract.MONITORING_IMAGES | {"grafana": contract.GRAFANA_IMAGE, "collector": contract.COLLECTOR_IMAGE}
+    bases = constants.MONITORING_IMAGES | {"grafana": constants.GRAFANA_IMAGE, "collector": constants.COLLECTOR_IMAGE}
     for folder, image in bases.items():
         assert f"ARG BASE_IMAGE={image}\n" in (ROOT / "docker" / folder / "Dockerfile").read_text()
 

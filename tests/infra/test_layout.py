@@ -8,33 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import ROOT
+from tests.paths import ROOT
 
-PROGRAM = [path for path in (ROOT / "infra").glob("*.py") if path.name != "cli.py"] + [ROOT / "infra" / "components"]
-STORIES = {"__main__": 40, "environment": 100, "preview": 60}
-"""Lines, at most, of the files that are read as a stack's architecture."""
+CORE = ROOT / "infra" / "slipway"
+STORIES = {"environment": 180, "preview": 95}
+"""Lines, at most, of the files that are read as a stack's architecture: plain code, one call for each component."""
 
-LAYERS = [
-    {"cli", "__main__"},
-    {"pipeline", "previews"},
-    {"graph"},
-    {"local"},
-    {"environment", "preview"},
-    {"deployers", "monitoring", "ground"},
-    {"template"},
-    {"processes", "guests", "exporters"},
-    {"stores", "borrowed"},
-    {"containers"},
+FLOORS = [
+    {"cli"},
+    {"previews"},
+    {"program", "graph", "pipeline"},
     {"components", "release"},
-    {"app_file"},
-    {"app", "foundation", "tags", "pins"},
-    {"settings"},
-    {"app_process"},
-    {"contract", "naming", "sizes"},
-    {"asking", "consoles", "engine"},
-    {"errors"},
+    {"config"},
 ]
-"""The parts of infra/, top to bottom: each knows what stands below it, and nothing beside it or above."""
+"""The rooms of the package, top to bottom: each imports what is below it, and nothing beside it or above."""
 AWS_CLIENTS = {"boto3", "botocore"}
 
 
@@ -49,8 +36,8 @@ def imports(*places: Path) -> Iterator[tuple[str, str]]:
                 elif isinstance(node, ast.ImportFrom):
                     module = node.module or ""
                     yield from (
-                        ((name, f"infra.{alias.name}") for alias in node.names)
-                        if module == "infra"
+                        ((name, f"slipway.{alias.name}") for alias in node.names)
+                        if module == "slipway"
                         else [(name, module)]
                     )
 
@@ -69,29 +56,44 @@ def below(module: str, *packages: str) -> bool:
 
 @pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed")
 def test_app_and_infrastructure_know_each_other_by_environment_variables_alone() -> None:
-    assert [found for found in imports(ROOT / "app") if below(found[1], "infra")] == []
+    assert [found for found in imports(ROOT / "app") if below(found[1], "slipway", "slipway_local")] == []
     assert [found for found in imports(ROOT / "infra") if below(found[1], "app")] == []
 
 
-def test_every_part_of_infra_imports_from_below_alone() -> None:
-    height = {part: number for number, parts in enumerate(LAYERS) for part in parts}
-    wrong = []
-    for file, module in imports(ROOT / "infra"):
-        own, other = part_of(file.removesuffix(".py").replace("/", ".")), part_of(module)
-        if other and own and own != other and height[own] >= height[other]:
-            wrong.append(f"{file} imports {module}")
+def test_every_room_imports_from_below_alone() -> None:
+    height = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    rooms = [path for path in CORE.iterdir() if path.is_dir() and path.name not in ("data", "__pycache__")]
+    assert {room.name for room in rooms} == set(height)
+    wrong = [
+        f"{file} imports {module}"
+        for room in rooms
+        for file, module in imports(room)
+        if (other := room_of(module)) and other != room.name and height[room.name] >= height[other]
+    ]
     assert wrong == []
 
 
-def part_of(module: str) -> str:
-    """The part of infra/ that a module belongs to; empty for one of another package, or for infra itself."""
+def room_of(module: str) -> str:
+    """The room that a module is in; empty for one of another package."""
     first, _, rest = module.partition(".")
-    return rest.partition(".")[0].removesuffix("__init__") if first == "infra" else ""
+    return rest.partition(".")[0] if first == "slipway" else ""
+
+
+def test_nothing_but_the_rooms_lies_flat_in_the_package() -> None:
+    assert [path.name for path in CORE.glob("*.py")] == ["__init__.py"]
+
+
+def test_components_take_flat_arguments_and_know_neither_settings_nor_app_yaml() -> None:
+    """program/component_args maps both to arguments: so anybody's program may use a component."""
+    components = sorted((CORE / "components").glob("*.py"))
+    assert len(components) > 40
+    forbidden = ("slipway.config.settings", "slipway.config.app_spec")
+    assert [found for found in imports(*components) if below(found[1], *forbidden)] == []
 
 
 def test_no_component_takes_another_as_an_argument() -> None:
     """They take facts, so that none knows who made what it stands on."""
-    folder = ROOT / "infra" / "components"
+    folder = CORE / "components"
     classes = {
         node.name
         for path in folder.glob("*.py")
@@ -120,18 +122,18 @@ def test_no_component_takes_another_as_an_argument() -> None:
     assert taken + fields == []
 
 
-def test_only_the_folder_local_knows_the_local_aws() -> None:
-    files = [path for path in (ROOT / "infra").glob("*.py") if path.name != "cli.py"]
-    outside = [*files, ROOT / "infra" / "components", ROOT / "infra" / "release"]
-    assert [found for found in imports(*outside) if below(found[1], "infra.local", "ministack")] == []
+def test_the_core_imports_nothing_of_the_local_aws() -> None:
+    found = list(imports(CORE))
+    assert len(found) > 500
+    assert [each for each in found if below(each[1], "slipway_local", "ministack")] == []
 
 
 def test_the_program_calls_aws_through_the_engine_alone() -> None:
     """So any provider can preview any stack; release/ runs in hooks, which a preview does not call."""
-    assert [found for found in imports(*PROGRAM) if below(found[1], *AWS_CLIENTS)] == []
+    assert [found for found in imports(CORE / "program", CORE / "components") if below(found[1], *AWS_CLIENTS)] == []
 
 
 def test_what_is_read_as_the_architecture_fits_on_two_screens() -> None:
-    lines = {name: ROOT / "infra" / f"{name}.py" for name in STORIES}
-    long = {n: len(p.read_text().splitlines()) for n, p in lines.items() if p.exists()}
+    files = {name: CORE / "program" / f"{name}.py" for name in STORIES}
+    long = {name: len(file.read_text().splitlines()) for name, file in files.items()}
     assert {name: count for name, count in long.items() if count > STORIES[name]} == {}

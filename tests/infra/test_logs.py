@@ -29,15 +29,15 @@ from ministack.services import cloudwatch_logs
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from infra.cli import app as cli
-from infra.errors import SlipwayError
-from infra.local.emulator import logs as emulated
-from infra.pipeline import logs as command
-from infra.release import log_events, stack
-from infra.release.client import Aws
-from infra.release.log_events import Event, Logs
-from infra.release.log_lines import Printer
-from infra.release.stack import Stack
+from slipway.cli import log_viewer as command
+from slipway.cli.main import app as cli
+from slipway.config.errors import SlipwayError
+from slipway.release import deployed_stack, log_events
+from slipway.release.aws_session import AwsSession
+from slipway.release.deployed_stack import DeployedStack
+from slipway.release.log_events import LogEvent, LogReader
+from slipway.release.log_lines import LogPrinter
+from slipway_local.emulator.patches import cloudwatch_logs as emulated
 
 numbers = itertools.count(1)
 
@@ -46,7 +46,7 @@ PAGE = 5
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
+def aws() -> Iterator[AwsSession]:
     """Clients of a log service that pages as AWS's does, and after five events already."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,18 +57,18 @@ def aws() -> Iterator[Aws]:
     serving = serve(ministack, config, shutdown_trigger=ended.wait)
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,), daemon=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulated, "PAGE", PAGE)
+        patch.setattr(emulated, "PAGE_SIZE", PAGE)
         original = cloudwatch_logs._filter_log_events
-        small = emulated.paged(lambda data: original(data | {"limit": PAGE}))
+        small = emulated.paginate(lambda data: original(data | {"limit": PAGE}))
         patch.setattr(cloudwatch_logs, "_filter_log_events", small)
         thread.start()
-        yield Aws(boto3.Session("test", "test", region_name="us-east-1"), {"logs": f"http://{address}"})
+        yield AwsSession(boto3.Session("test", "test", region_name="us-east-1"), {"logs": f"http://{address}"})
         loop.call_soon_threadsafe(ended.set)
         thread.join(timeout=10)
 
 
 @pytest.fixture
-def groups(aws: Aws) -> dict[str, str]:
+def groups(aws: AwsSession) -> dict[str, str]:
     """A stack's log groups."""
     number = next(numbers)
     found = {process: f"shop-{number}-{process}" for process in ("web", "worker", "release")}
@@ -77,7 +77,9 @@ def groups(aws: Aws) -> dict[str, str]:
     return found
 
 
-def write(aws: Aws, group: str, *texts: str, ago: float = 0, container: str = "", task: str = "0123456789ab") -> None:
+def write(
+    aws: AwsSession, group: str, *texts: str, ago: float = 0, container: str = "", task: str = "0123456789ab"
+) -> None:
     """As ECS does: a line a millisecond, the last of them `ago` seconds before now."""
     client, container = aws.client("logs"), container or group.rsplit("-", 1)[-1]
     stream = f"{container}/{container}/{task}"
@@ -88,70 +90,75 @@ def write(aws: Aws, group: str, *texts: str, ago: float = 0, container: str = ""
     client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
-def texts(events: Iterable[Event]) -> list[str]:
+def texts(events: Iterable[LogEvent]) -> list[str]:
     return [event.text for event in events]
 
 
-def test_all_processes_are_one_stream_with_the_newest_last(aws: Aws, groups: dict[str, str]) -> None:
+def test_all_processes_are_one_stream_with_the_newest_last(aws: AwsSession, groups: dict[str, str]) -> None:
     write(aws, groups["web"], "first", ago=50)
     write(aws, groups["worker"], "second", ago=40)
     write(aws, groups["web"], *(f"many {n}" for n in range(3 * PAGE)), ago=30)
     write(aws, groups["release"], "last", ago=1)
-    found = [*Logs(aws, groups).since(time.time() - 60)]
+    found = [*LogReader(aws, groups).since(time.time() - 60)]
     assert texts(found) == ["first", "second", *(f"many {n}" for n in range(3 * PAGE)), "last"]
     assert [event.process for event in found[:2]] == ["web", "worker"]
-    assert texts(Logs(aws, groups).since(time.time() - 35))[0] == "many 0"
-    assert texts(Logs(aws, groups, ["worker", "release"]).since(0)) == ["second", "last"]
-    assert texts(Logs(aws, groups, grep="many 1[0-3]|sec").since(0)) == ["second", *(f"many 1{n}" for n in range(4))]
+    assert texts(LogReader(aws, groups).since(time.time() - 35))[0] == "many 0"
+    assert texts(LogReader(aws, groups, ["worker", "release"]).since(0)) == ["second", "last"]
+    assert texts(LogReader(aws, groups, grep="many 1[0-3]|sec").since(0)) == [
+        "second",
+        *(f"many 1{n}" for n in range(4)),
+    ]
 
 
-def test_the_last_lines_are_looked_for_as_far_back_as_a_day(aws: Aws, groups: dict[str, str]) -> None:
+def test_the_last_lines_are_looked_for_as_far_back_as_a_day(aws: AwsSession, groups: dict[str, str]) -> None:
     write(aws, groups["web"], "yesterday", ago=20 * 3600)
     write(aws, groups["worker"], "an hour ago", ago=3500)
     write(aws, groups["web"], "now")
-    assert texts(Logs(aws, groups).last(1)) == ["now"]
-    assert texts(Logs(aws, groups).last(2)) == ["an hour ago", "now"]
-    assert texts(Logs(aws, groups).last(5)) == ["yesterday", "an hour ago", "now"]
+    assert texts(LogReader(aws, groups).last(1)) == ["now"]
+    assert texts(LogReader(aws, groups).last(2)) == ["an hour ago", "now"]
+    assert texts(LogReader(aws, groups).last(5)) == ["yesterday", "an hour ago", "now"]
 
 
 def test_who_follows_gets_each_line_once_also_one_that_comes_late(
-    aws: Aws, groups: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    aws: AwsSession, groups: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_events, "POLL_SECONDS", 0)
     write(aws, groups["web"], "a", "b", "c")
-    logs = Logs(aws, groups)
+    logs = LogReader(aws, groups)
     assert texts(logs.last(2)) == ["b", "c"]
-    following = logs.follow()
-    assert texts(next(following)) == []
+    create_from_values = logs.follow()
+    assert texts(next(create_from_values)) == []
     write(aws, groups["worker"], "d")
-    assert texts(next(following)) == ["d"]
+    assert texts(next(create_from_values)) == ["d"]
     write(aws, groups["web"], "late", ago=5)
-    assert texts(next(following)) == ["late"]
-    assert texts(next(following)) == []
-    since = Logs(aws, groups).follow(time.time() - 60)
+    assert texts(next(create_from_values)) == ["late"]
+    assert texts(next(create_from_values)) == []
+    since = LogReader(aws, groups).follow(time.time() - 60)
     assert sorted(texts(next(since))) == ["a", "b", "c", "d", "late"]
     assert texts(next(since)) == []
 
 
-def test_a_previews_containers_share_a_group_and_are_told_apart(aws: Aws, groups: dict[str, str]) -> None:
+def test_a_previews_containers_share_a_group_and_are_told_apart(aws: AwsSession, groups: dict[str, str]) -> None:
     one = groups["web"]
     for container in ("web", "worker", "cache", "release"):
         write(aws, one, f"of {container}", container=container)
     shared = dict.fromkeys(("web", "worker", "cache", "release"), one)
-    assert {event.process for event in Logs(aws, shared).since(0)} == set(shared)
-    assert texts(Logs(aws, shared, ["release"]).since(0)) == ["of release"]
+    assert {event.process for event in LogReader(aws, shared).since(0)} == set(shared)
+    assert texts(LogReader(aws, shared, ["release"]).since(0)) == ["of release"]
 
 
-def test_what_is_wrong_is_told_with_what_to_do(aws: Aws, groups: dict[str, str]) -> None:
-    with pytest.raises(SlipwayError, match=r"no process wbe(.|\n)*--process: release, web, worker"):
-        Logs(aws, groups, ["wbe"])
-    with pytest.raises(SlipwayError, match="--grep '\\['"):
-        Logs(aws, groups, grep="[")
-    with pytest.raises(SlipwayError, match=r"gone cannot be read: .*ResourceNotFound"):
-        Logs(aws, {"web": "gone"}).last(1)
+def test_what_is_wrong_is_told_with_what_to_do(aws: AwsSession, groups: dict[str, str]) -> None:
+    with pytest.raises(
+        SlipwayError, match=r"There is no process wbe with a log group(.|\n)*--process: release, web, worker"
+    ):
+        LogReader(aws, groups, ["wbe"])
+    with pytest.raises(SlipwayError, match="--grep '\\[' is not a valid regular expression"):
+        LogReader(aws, groups, grep="[")
+    with pytest.raises(SlipwayError, match=r"The log group gone cannot be read.*ResourceNotFoundException"):
+        LogReader(aws, {"web": "gone"}).last(1)
     with pytest.raises(SlipwayError, match="--since is 'yesterday'"):
-        command.seconds("yesterday")
-    assert command.seconds("15m") == 900
+        command.parse_since_seconds("yesterday")
+    assert command.parse_since_seconds("15m") == 900
 
 
 LINE = json.dumps(
@@ -169,15 +176,15 @@ LINE = json.dumps(
 )
 
 
-def event(text: str) -> Event:
-    return Event("1", 1_780_000_000_123, "web", "web", "0123456789ab", text)
+def event(text: str) -> LogEvent:
+    return LogEvent("1", 1_780_000_000_123, "web", "web", "0123456789ab", text)
 
 
-def in_a_terminal(columns: int, *events: Event) -> str:
+def in_a_terminal(columns: int, *events: LogEvent) -> str:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with os.fdopen(slave, "w") as out:
-        Printer(out, ["web", "worker"]).show(events)
+        LogPrinter(out, ["web", "worker"]).show(events)
     shown = b""
     with os.fdopen(master, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # a closed terminal's end
         while part := screen.read(65536):  # what was written may come in parts
@@ -205,7 +212,7 @@ def test_a_terminal_has_one_line_an_event_in_its_width_and_colours_by_process(mo
 
 def test_a_program_gets_an_object_a_line() -> None:
     out = io.StringIO()
-    Printer(out, ["web"]).show([event(LINE), event("{no json"), event("two\nlines")])
+    LogPrinter(out, ["web"]).show([event(LINE), event("{no json"), event("two\nlines")])
     first, second, third = (json.loads(line) for line in out.getvalue().splitlines())
     assert first == {
         "time": "2026-05-28T20:26:40.123+00:00",
@@ -218,15 +225,15 @@ def test_a_program_gets_an_object_a_line() -> None:
 
 
 def test_the_command_reads_the_stack_and_ends_quietly_at_ctrl_c(
-    aws: Aws, groups: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    aws: AwsSession, groups: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(aws, groups["web"], "one", "two")
     write(aws, groups["worker"], "three")
     aws.client("logs").create_log_group(logGroupName=f"{groups['web']}-prometheus")
     write(aws, f"{groups['web']}-prometheus", "scraped")
     watching = {"monitoring": {"logGroups": {"prometheus": f"{groups['web']}-prometheus"}}}
-    found = Stack("prod", aws, "arn:cluster", {}, {"logGroups": groups, **watching})
-    monkeypatch.setattr(command, "opened", lambda _: found)
+    found = DeployedStack("prod", aws, "arn:cluster", {}, {"logGroups": groups, **watching})
+    monkeypatch.setattr(command, "open_local_or_aws_stack", lambda _: found)
     run = CliRunner()
     told = run.invoke(cli, ["logs", "prod", "--process", "web", "--since", "1m"])
     assert told.exit_code == 0, told.exception
@@ -247,27 +254,27 @@ def test_the_command_reads_the_stack_and_ends_quietly_at_ctrl_c(
 
 
 def test_who_reads_no_more_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as out:
+    read_statements, write_statements = os.pipe()
+    os.close(read_statements)
+    with os.fdopen(write_statements, "w") as out:
         monkeypatch.setattr(sys, "stdout", out)
-        monkeypatch.setattr(command, "_show", lambda *_: Printer(out, ["web"]).show([event("line")]))
-        command.show("prod", command.Wanted())
+        monkeypatch.setattr(command, "_show_logs", lambda *_: LogPrinter(out, ["web"]).show([event("line")]))
+        command.show_logs("prod", command.LogQuery())
 
 
 def test_a_stack_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: str) -> str:
         raise SlipwayError("`pulumi stack output` failed:\nerror: no stack named 'prdo' found")
 
-    monkeypatch.setattr(stack, "pulumi", refuse)
+    monkeypatch.setattr(deployed_stack, "run_pulumi_in_project", refuse)
     with pytest.raises(SlipwayError, match="There is no stack prdo"):
-        stack.open_stack("prdo")
+        deployed_stack.open_stack("prdo")
 
 
 def test_a_machine_without_pulumi_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(SlipwayError, match="There is no `pulumi` here"):
-        stack.open_stack("prod")
+    with pytest.raises(SlipwayError, match="`pulumi` is not installed"):
+        deployed_stack.open_stack("prod")
 
 
 def test_a_preview_is_read_in_the_account_and_region_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,8 +288,8 @@ def test_a_preview_is_read_in_the_account_and_region_of_its_environment(monkeypa
         keys = {"accessKey": "test", "secretKey": "test", "region": "eu-north-1"}
         return json.dumps({f"aws:{key}": {"value": value} for key, value in keys.items()})
 
-    monkeypatch.setattr(stack, "pulumi", answer)
-    monkeypatch.setattr(Aws, "of", lambda self, arn: self)
-    found = stack.open_stack("pr-42")
+    monkeypatch.setattr(deployed_stack, "run_pulumi_in_project", answer)
+    monkeypatch.setattr(AwsSession, "of", lambda self, arn: self)
+    found = deployed_stack.open_stack("pr-42")
     assert found.cluster == cluster
     assert found.aws.client("logs").meta.region_name == "eu-north-1"

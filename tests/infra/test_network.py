@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from infra.components.endpoints import INTERFACE_ENDPOINTS
-from infra.components.network import Nat, Network, NetworkArgs, subnet_cidrs
+from slipway.components.vpc import NatGatewayMode, VpcNetwork, VpcNetworkArgs, subnet_cidrs
+from slipway.components.vpc_endpoints import TASK_ENDPOINTS
 from tests.infra.recorder import Registered, of, record
 
 
-def network(nat: Nat = "one", zones: int = 2, **more: Any) -> list[Registered]:
-    return record(lambda: Network("n", NetworkArgs(cidr="10.20.0.0/16", zones=zones, nat=nat, **more)))
+def network(nat: NatGatewayMode = "one", zones: int = 2, **more: Any) -> list[Registered]:
+    return record(lambda: VpcNetwork("n", VpcNetworkArgs(cidr="10.20.0.0/16", zones=zones, nat=nat, **more)))
 
 
 @pytest.mark.parametrize("zones", [2, 3])
@@ -30,7 +30,7 @@ def test_a_third_zone_moves_no_subnet_of_the_first_two() -> None:
 
 
 @pytest.mark.parametrize(("nat", "gateways"), [("none", 0), ("one", 1), ("per-zone", 2)])
-def test_nat_gateways_as_asked(nat: Nat, gateways: int) -> None:
+def test_nat_gateways_as_asked(nat: NatGatewayMode, gateways: int) -> None:
     found = network(nat)
     assert len(of(found, "aws:ec2/natGateway:NatGateway")) == gateways
     routes = [r for r in of(found, "aws:ec2/route:Route") if "natGatewayId" in r.inputs]
@@ -58,7 +58,7 @@ ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
 
 def test_interface_endpoints_stand_in_every_private_subnet_and_let_the_network_in_alone() -> None:
-    found = network(nat="none", interface_endpoints=INTERFACE_ENDPOINTS)
+    found = network(nat="none", interface_endpoints=TASK_ENDPOINTS)
     endpoints = [r.inputs for r in of(found, ENDPOINT) if r.inputs["vpcEndpointType"] == "Interface"]
     services = {given["serviceName"].removeprefix("com.amazonaws.eu-central-1.") for given in endpoints}
     assert services == {"ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"}
@@ -78,7 +78,7 @@ def test_flow_logs_keep_what_was_rejected() -> None:  # EC2.6
 
 def test_every_child_has_the_component_as_its_parent() -> None:
     found = network()
-    assert {r.parent for r in found if r.type != "slipway:network:Network" and r.type.startswith("aws:")} == {"n"}
+    assert {r.parent for r in found if r.type != "slipway:ec2:VpcNetwork" and r.type.startswith("aws:")} == {"n"}
 
 
 def test_zones_are_the_regions_own_and_a_shifted_list_moves_no_subnet() -> None:

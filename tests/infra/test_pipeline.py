@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from botocore.exceptions import ClientError
 
-from infra.components.github_trust import Job, StateAccess
-from infra.components.pipeline_previews import PipelinePreviews, PipelinePreviewsArgs
-from infra.components.pipeline_readers import PipelineReaders, PipelineReadersArgs
-from infra.components.pipeline_role import UNBOUNDED, PipelineRole, PipelineRoleArgs
-from infra.components.registry import Registry, RegistryArgs
-from infra.components.scheduled import Scheduled, ScheduledArgs
-from infra.components.worker import Worker, WorkerArgs
-from infra.settings import ROOT
+from slipway.components.ci_deploy_role import UNSCOPED_ACTIONS, CiDeployRole, CiDeployRoleArgs
+from slipway.components.ci_preview_role import CiPreviewRole, CiPreviewRoleArgs
+from slipway.components.ci_read_roles import CiReadRoles, CiReadRolesArgs
+from slipway.components.ci_targets import CiTargets
+from slipway.components.ecr_repository import EcrRepository, EcrRepositoryArgs
+from slipway.components.github_oidc import OidcSubject, StateAccess
+from slipway.components.scheduled_task import ScheduledTask, ScheduledTaskArgs
+from slipway.components.worker_service import WorkerService, WorkerServiceArgs
+from slipway.release import operations, post_deploy_verification
 from tests.infra.facts import CLUSTER, FOUNDATION, PLACE, task, task_facts
 from tests.infra.recorder import Registered, of, record
+from tests.paths import ROOT
 
 RUNNING = "arn:aws:ecs:eu-central-1:123456789012:task/main"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -27,33 +33,36 @@ ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 
 @cache
 def made(
-    make_provider: bool = True, state_bucket: str = "", max_tasks: int = 4, releases: bool = True
+    create_oidc_provider: bool = True, state_bucket: str = "", max_tasks: int = 4, releases: bool = True
 ) -> list[Registered]:
     def build() -> None:
-        Registry("r", RegistryArgs(key_arn="arn:key"))
-        worker = Worker("w", WorkerArgs(PLACE, "worker", task(), tasks=1, max_tasks=max_tasks, queue_name="jobs"))
-        cleanup = Scheduled("cleanup", ScheduledArgs(PLACE, "cleanup", task(), "rate(1 day)"))
+        EcrRepository("r", EcrRepositoryArgs(key_arn="arn:key"))
+        worker = WorkerService(
+            "w", WorkerServiceArgs(place=PLACE, label="worker", task=task(), max_tasks=max_tasks, queue_name="jobs")
+        )
+        cleanup = ScheduledTask("cleanup", ScheduledTaskArgs(PLACE, "cleanup", task(), "rate(1 day)"))
         release = [task_facts("release")] if releases else []
         access = StateAccess(state_bucket, "arn:state-key", "shop", "prod", "staging")
-        args = PipelineRoleArgs(
-            Job("acme/shop", "prod"),
-            "arn:repository",
-            CLUSTER,
-            [worker.service_arn],
-            [*release, worker.task, cleanup.task],
-            release,
-            [cleanup.schedule_arn],
-            [cleanup.role_arn],
-            make_provider,
-            access if state_bucket else None,
+        targets = CiTargets(
+            service_arns=[worker.service_arn],
+            tasks=[*release, worker.task, cleanup.task],
+            release_tasks=release,
+            schedule_arns=[cleanup.schedule_arn],
+            scheduler_role_arns=[cleanup.role_arn],
         )
-        role = PipelineRole("p", args)
-        facts = (role.provider_arn, access, "arn:key", "arn:repository", CLUSTER, [worker.service_arn], [worker.task])
-        PipelinePreviews(
+        subject = OidcSubject("acme/shop", "prod")
+        state = access if state_bucket else None
+        role = CiDeployRole(
+            "p", CiDeployRoleArgs(subject, "arn:repository", CLUSTER, targets, create_oidc_provider, state)
+        )
+        facts = (role.provider_arn, access, "arn:key", "arn:repository", CLUSTER, targets)
+        CiPreviewRole(
             "shop-dev",
-            PipelinePreviewsArgs("acme/shop", role.provider_arn, replace(access, stack="pr-*"), FOUNDATION),
+            CiPreviewRoleArgs("acme/shop", role.provider_arn, replace(access, stack="pr-*"), FOUNDATION),
         )
-        PipelineReaders("p", PipelineReadersArgs(Job("acme/shop", "drift-prod"), *facts, Job("acme/shop", "next")))
+        CiReadRoles(
+            "p", CiReadRolesArgs(OidcSubject("acme/shop", "drift-prod"), *facts, OidcSubject("acme/shop", "next"))
+        )
 
     return record(build)
 
@@ -104,7 +113,7 @@ def test_only_this_repositorys_jobs_of_this_environment_take_on_the_role() -> No
 
 
 def test_where_the_account_has_the_provider_it_is_used_and_not_made() -> None:
-    found = made(make_provider=False)
+    found = made(create_oidc_provider=False)
     assert of(found, "aws:iam/openIdConnectProvider:OpenIdConnectProvider") == []
     (role,) = [r for r in of(found, "aws:iam/role:Role") if r.name == "p-pipeline"]
     (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
@@ -115,13 +124,14 @@ def test_where_the_account_has_the_provider_it_is_used_and_not_made() -> None:
 def test_what_the_pipeline_may_do_is_exactly_this() -> None:
     found = statements("p-pipeline")
     everywhere = [statement["Action"] for statement in found if statement["Resource"] == "*"]
-    assert everywhere == [sorted(UNBOUNDED)]
+    assert everywhere == [sorted(UNSCOPED_ACTIONS)]
     bounded: set[str] = set()
     for statement in found:
         if statement["Resource"] != "*":
             actions = statement["Action"]
             bounded |= {actions} if isinstance(actions, str) else set(actions)
     assert bounded == {
+        "application-autoscaling:RegisterScalableTarget",
         "ecr:BatchCheckLayerAvailability",
         "ecr:BatchDeleteImage",
         "ecr:BatchGetImage",
@@ -138,9 +148,11 @@ def test_what_the_pipeline_may_do_is_exactly_this() -> None:
         "ecs:ListServiceDeployments",
         "ecs:ListTasks",
         "ecs:ListTagsForResource",
+        "ecs:RegisterTaskDefinition",
         "ecs:RunTask",
         "ecs:StopTask",
         "ecs:TagResource",
+        "ecs:UntagResource",
         "ecs:UpdateService",
         "iam:PassRole",
         "logs:GetLogEvents",
@@ -215,7 +227,7 @@ def test_the_previews_role_changes_what_is_a_previews_and_nothing_of_the_environ
     """By the name of what has one, by the tag of what has none, and by what its roles and secrets begin with."""
     found = statements(PREVIEWS, state_bucket="acme-state")
     reads = re.compile(r"[\w-]+:(Describe|Get|List|BatchGet|BatchCheck|View|Decrypt)")
-    allowed_anywhere = set(UNBOUNDED)
+    allowed_anywhere = set(UNSCOPED_ACTIONS)
     for statement in found:
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         changing = {action for action in actions if not reads.match(action)} - allowed_anywhere
@@ -248,6 +260,38 @@ def test_the_registry_expires_nothing_that_was_deployed() -> None:
     assert repository.inputs["encryptionConfigurations"] == [{"encryptionType": "KMS", "kmsKey": "arn:key"}]  # ECR.5
 
 
+def test_a_refusal_of_aws_after_the_rollout_is_an_error_with_its_action() -> None:
+    """Not a stack trace of botocore's: the engine shows a RunError as it is."""
+    refusal = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized to perform: ecs:DescribeServices"}}
+
+    def verify() -> None:
+        raise ClientError(refusal, "DescribeServices")
+
+    with patch("pulumi.log.error") as logged, pytest.raises(SystemExit):
+        asyncio.run(post_deploy_verification.run_in_thread(verify))
+    assert "ecs:DescribeServices" in logged.call_args.args[0]
+
+
+@pytest.mark.parametrize(
+    ("step", "runs"),
+    [
+        ({"family": "f", "taskDefinition": "arn:f:3"}, "arn:f:3"),  # not the newest, which may be somebody else's
+        ({"family": "f"}, "f"),
+    ],
+)
+def test_migrate_runs_the_task_definition_that_was_deployed(
+    monkeypatch: pytest.MonkeyPatch, step: dict[str, str], runs: str
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(operations, "run_exclusive_task", lambda _, task, say: ran.append(task.task_definition))
+    outputs = {"release": {**step, "network": {}, "container": "release", "plan": []}}
+    stack: Any = SimpleNamespace(name="prod", aws=None, cluster="c", outputs=outputs)
+    operations.run_release_task(stack, lambda line: None)
+    assert ran == [runs]
+
+
 def test_every_output_that_the_docs_name_is_one() -> None:
     named = set(re.findall(r"\((\w+Role)\b", (ROOT / "docs" / "pipeline.md").read_text()))
-    assert named == set(re.findall(r'"(\w+Role)"', (ROOT / "infra" / "deployers.py").read_text()))
+    assert named == set(
+        re.findall(r'"(\w+Role)"', (ROOT / "infra" / "slipway" / "program" / "ci_roles.py").read_text())
+    )

@@ -9,12 +9,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.app import App
-from infra.borrowed import without_password
-from infra.errors import SlipwayError
-from infra.previews import bring_up
-from infra.previews.guard import DATABASE, EXTERNAL, Seen
-from infra.settings import ROOT, Settings
+from slipway.config.app_spec.app import AppSpec
+from slipway.config.errors import SlipwayError
+from slipway.config.settings import Settings
+from slipway.previews import create
+from slipway.previews.identity import DATABASE_TAG, EXTERNAL_DATABASE, StackSnapshot
+from slipway.program.preview_data import parse_external_database_url
 from tests.infra.program import APP_FILE, plain, programmed
 from tests.infra.recorder import Registered, of
 from tests.infra.test_previews import preview
@@ -27,7 +27,7 @@ URL = "postgresql://guest:s3cret%2Fword@db.elsewhere.test:6000/shared?sslrootcer
 def base(tmp_path: Path, seed: str = "python -m app.seed", **changes: Any) -> list[Registered]:
     """The program of dev with a template, for an app that has this seed."""
     file = tmp_path / "app.yaml"
-    file.write_text((ROOT / APP_FILE).read_text() + (f"\npreviewSeed: {seed}\n" if seed else ""))
+    file.write_text(APP_FILE.read_text() + (f"\npreviewSeed: {seed}\n" if seed else ""))
     given = {"previewData": "template", "githubRepository": "acme/shop"} | changes
     return programmed("dev", Settings.load(Settings.from_files("dev").model_dump(by_alias=True) | given, "dev"), file)
 
@@ -89,7 +89,7 @@ def test_without_a_seed_or_without_asking_there_is_no_template(tmp_path: Path) -
 
 def test_a_seed_wants_a_database() -> None:
     with pytest.raises(ValueError, match="previewSeed fills a database"):
-        App.model_validate({"module": "a:b", "previewSeed": "seed"})
+        AppSpec.model_validate({"module": "a:b", "previewSeed": "seed"})
 
 
 def test_previews_reach_another_port_of_the_internet_only_where_the_environment_says_so(tmp_path: Path) -> None:
@@ -123,17 +123,19 @@ def test_an_external_database_is_used_by_its_url_and_none_is_made() -> None:
 @pytest.mark.parametrize("url", ["mysql://a:b@c/d", "postgresql://host/name", "postgresql://user:word@host", "dbase"])
 def test_an_address_that_is_none_is_told_without_its_words(url: str) -> None:
     with pytest.raises(pulumi.RunError, match="postgresql://user:password@host") as told:
-        without_password(url)
+        parse_external_database_url(url)
     assert url not in str(told.value)
 
 
 def test_a_preview_with_an_external_database_is_not_updated_without_its_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(bring_up.VARIABLE, raising=False)
-    external = Seen("pr-42", {DATABASE: EXTERNAL})
-    with pytest.raises(SlipwayError, match=bring_up.VARIABLE):
-        bring_up._external_database(external)
-    assert bring_up._external_database(Seen("pr-42")) == ""
-    monkeypatch.setenv(bring_up.VARIABLE, URL)
-    assert bring_up._external_database(external) == URL
+    monkeypatch.delenv(create.DATABASE_URL_VARIABLE, raising=False)
+    external = StackSnapshot("pr-42", {DATABASE_TAG: EXTERNAL_DATABASE})
+    with pytest.raises(
+        SlipwayError, match="The database of pr-42 is external, and SLIPWAY_PREVIEW_DATABASE_URL is not"
+    ):
+        create._external_database_url(external)
+    assert create._external_database_url(StackSnapshot("pr-42")) == ""
+    monkeypatch.setenv(create.DATABASE_URL_VARIABLE, URL)
+    assert create._external_database_url(external) == URL

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra import naming
-from infra.contract import NO_PREVIEW_PRIORITY
-from infra.errors import SlipwayError
-from infra.settings import Settings
+from slipway.config import names
+from slipway.config.constants import UNKNOWN_PREVIEW_RULE_PRIORITY
+from slipway.config.errors import SlipwayError
+from slipway.config.settings import Settings
 from tests.infra.program import plain, programmed
 from tests.infra.recorder import Registered, of
 from tests.infra.test_previews import preview
@@ -60,7 +60,7 @@ def test_beside_a_domain_of_the_environment_the_certificate_is_added_to_its_list
     assert rule["listenerArn"] == added.inputs["listenerArn"]
     # A name that no preview has is not answered by the environment's app, which is asked last.
     assert rule["actions"][0]["fixedResponse"]["statusCode"] == "404"
-    assert rule["priority"] == NO_PREVIEW_PRIORITY
+    assert rule["priority"] == UNKNOWN_PREVIEW_RULE_PRIORITY
 
 
 def test_without_a_domain_of_the_environment_previews_have_a_listener_of_their_own_and_http_leads_there() -> None:
@@ -89,7 +89,7 @@ def test_a_preview_hangs_on_its_environments_listener_and_answers_to_its_own_nam
     found = preview()
     (rule,) = of(found, RULE)
     assert rule.inputs["listenerArn"].endswith(":listener/app/lb/1/2")
-    assert 0 < rule.inputs["priority"] < NO_PREVIEW_PRIORITY
+    assert 0 < rule.inputs["priority"] < UNKNOWN_PREVIEW_RULE_PRIORITY
     web, *_ = of(found, "aws:ecs/taskDefinition:TaskDefinition")
     told = {
         each["name"]: each["value"] for each in json.loads(plain(web.inputs["containerDefinitions"]))[0]["environment"]
@@ -99,8 +99,8 @@ def test_a_preview_hangs_on_its_environments_listener_and_answers_to_its_own_nam
 
 
 def test_the_place_of_a_preview_is_before_that_of_names_without_one() -> None:
-    places = {naming.rule_priority(f"pr-{number}", NO_PREVIEW_PRIORITY) for number in range(2000)}
-    assert 1 <= min(places) <= max(places) < NO_PREVIEW_PRIORITY
+    places = {names.preview_rule_priority(f"pr-{number}", UNKNOWN_PREVIEW_RULE_PRIORITY) for number in range(2000)}
+    assert 1 <= min(places) <= max(places) < UNKNOWN_PREVIEW_RULE_PRIORITY
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from infra.settings import Settings
-from tests.infra.program import OF_THE_KIT, PREVIEWS, STACKS, containers, plain, program, programmed
-from tests.infra.recorder import Registered, of
+from slipway.config.settings import Settings
+from tests.infra import recorder
+from tests.infra.program import APP_FILE, OF_THE_KIT, PREVIEWS, STACKS, containers, plain, program, programmed
+from tests.infra.recorder import Registered, of, task_definition_arn
 
 ALARMS = {
     "load-balancer-errors", "web-errors", "web-latency", "web-unhealthy", "web-tasks", "worker-tasks",
@@ -52,13 +54,16 @@ def test_who_can_reach_whom_is_exactly_this(stack: str) -> None:
         ("release", "database", 5433),
         ("release", "cache", 6379),
     }
+    if Settings.from_files(stack).exec_enabled:
+        between.add(("connect", "database", 5433))
     if Settings.from_files(stack).monitoring:
         between |= {("prometheus", "web", 9102), ("prometheus", "worker", 9102)}
         between |= {("prometheus", "database", 5433), ("prometheus", "cache", 6379)}
     if Settings.from_files(stack).grafana:
         between |= {("lb", "grafana", 3000), ("grafana", "prometheus", 9090)}
     if Settings.from_files(stack).previews:
-        between |= {("lb", "previews", 8000), ("previews", "database", 5433)}
+        # On any port (1 to 65535): each pull request's app has its own.
+        between |= {("lb", "previews", 1), ("previews", "database", 5433)}
     doors = {80, 443} if Settings.from_files(stack).domain else {80}
     incoming = {ends(rule) for rule in of(program(stack), INGRESS)}
     outgoing = {ends(rule) for rule in of(program(stack), EGRESS)}
@@ -71,7 +76,7 @@ START = {"ecr:GetAuthorizationToken", "logs:CreateLogStream", "logs:PutLogEvents
 START_WITH_SECRETS = START | {"secretsmanager:GetSecretValue", "kms:Decrypt"}
 ROLES = {
     "web-execution": START_WITH_SECRETS,
-    "web-task": {"sqs:SendMessage", "sqs:GetQueueUrl", "s3:GetObject", "s3:ListBucket"},
+    "web-task": {"sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "s3:GetObject", "s3:ListBucket"},
     "worker-execution": START_WITH_SECRETS,
     "worker-task": {
         "sqs:ReceiveMessage",
@@ -91,18 +96,39 @@ ROLES = {
     "flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 }
 ROLES_OF_PREVIEWS = {"previews-execution": START_WITH_SECRETS, "previews-db-execution": START_WITH_SECRETS}
-FIND_TASKS = {"ecs:ListServices", "ecs:ListTasks", "ecs:DescribeServices", "ecs:DescribeTasks"}
+FIND_TASKS = {
+    "ecs:ListServices",
+    "ecs:ListTasks",
+    "ecs:DescribeServices",
+    "ecs:DescribeTasks",
+    "ecs:DescribeContainerInstances",
+}
 ROLES_OF_MONITORING = {
     "prometheus-execution": START_WITH_SECRETS,
     "prometheus-task": FIND_TASKS
     | {"ecs:DescribeClusters", "ec2:DescribeNetworkInterfaces", "sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
 }
+EXEC = {
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+    "logs:DescribeLogGroups",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "kms:Decrypt",
+}
+OF_AN_AGENT = ("web-task", "worker-task", "cleanup-task", "release-task", "previews-task")
+"""Task roles of containers that run code of the app's."""
 REMOTE_WRITE = {"aps:RemoteWrite"}
 READ_CLOUDWATCH = {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "ec2:DescribeRegions"}
 ROLES_OF_GRAFANA = {"grafana-execution": START_WITH_SECRETS, "grafana-task": READ_CLOUDWATCH}
 ANY_RESOURCE = {
     "ecr:GetAuthorizationToken",
     "ec2:DescribeNetworkInterfaces",
+    "logs:DescribeLogGroups",
+    *(action for action in EXEC if action.startswith("ssmmessages:")),
 } | READ_CLOUDWATCH  # AWS allows no resource on them
 
 
@@ -110,7 +136,7 @@ ANY_RESOURCE = {
 def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
     found: dict[str, set[str]] = {}
     for policy in of(program(stack), "aws:iam/rolePolicy:RolePolicy"):
-        role = policy.name.split("-", 2)[-1]
+        role = policy.inputs["role"].removesuffix("-id").split("-", 2)[-1]
         for statement in json.loads(plain(policy.inputs["policy"]))["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             found.setdefault(role, set()).update(actions)
@@ -125,7 +151,12 @@ def test_what_each_role_may_do_is_exactly_this(stack: str) -> None:
     if settings.managed_prometheus:
         monitoring = monitoring | {"prometheus-task": monitoring["prometheus-task"] | REMOTE_WRITE}
     grafana = ROLES_OF_GRAFANA if settings.grafana else {}
-    assert found == ROLES | previews | monitoring | grafana
+    expected = ROLES | previews | monitoring | grafana
+    if settings.exec_enabled:
+        roles = OF_AN_AGENT if settings.previews else OF_AN_AGENT[:-1]
+        expected = expected | {role: expected.get(role, set()) | EXEC for role in roles}
+        expected["connect-execution"] = START_WITH_SECRETS
+    assert found == expected
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -219,7 +250,7 @@ def test_only_the_kits_own_step_is_given_the_owners_password_and_no_password_but
             assert owners == {"PGUSER", "PGPASSWORD"}
             metrics = {"METRICS_VERIFIER"} if Settings.from_files(stack).monitoring else set()
             assert set(secrets) - owners == {"RELEASE_VERIFIER", "APP_VERIFIER"} | metrics
-        elif name == PREVIEWS:
+        elif name in (PREVIEWS, "connect"):
             assert owners == set(secrets) == {"PGUSER", "PGPASSWORD"}
         elif name == "grafana":
             assert set(secrets) == {"GF_SECURITY_ADMIN_PASSWORD"}
@@ -263,7 +294,9 @@ def test_whatever_runs_the_apps_code_waits_for_the_release_step(stack: str) -> N
     """Services and schedules alike: nothing of a release goes before the gate."""
     (release,) = [r for r in of(program(stack), "aws:ecs/taskDefinition:TaskDefinition") if "release" in r.name]
     (migrated,) = of(program(stack), "pulumi:index:Stash")
-    assert migrated.inputs["input"] == f"arn:aws:mock:::{release.name}"  # another definition is another migration
+    assert migrated.inputs["input"] == task_definition_arn(
+        release.inputs["family"]
+    )  # another definition is another migration
     assert f"TaskDefinition {release.name}" in migrated.depends_on
     running = [*of(program(stack), "aws:ecs/service:Service"), *of(program(stack), "aws:scheduler/schedule:Schedule")]
     of_the_app = [resource for resource in running if not resource.name.endswith(("-prometheus", "-grafana"))]
@@ -391,10 +424,21 @@ def test_two_stacks_of_a_tier_in_one_account_have_no_name_in_common() -> None:
     assert {name for name in fixed(one) & fixed(two) if name} == set()
 
 
-def test_a_secret_that_the_app_asks_for_and_the_stack_lacks_is_told_before_anything_is_made() -> None:
-    settings = Settings.from_files("dev")
-    with pytest.raises(pulumi.RunError, match=r"does not ask for.*|asks for the secret"):
-        programmed("dev", settings, secrets='{"NOBODYS": "x"}')
+def test_a_secret_that_the_app_asks_for_and_the_stack_lacks_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "app.yaml"
+    file.write_text(APP_FILE.read_text().replace("{SENTRY_DSN: optional}", "{SENTRY_DSN: required}"))
+    made: list[str] = []
+    monkeypatch.setattr(recorder.Mocks, "new_resource", lambda _, args: made.append(args.name) or (args.name, {}))
+    with pytest.raises(pulumi.RunError, match=r"requires the secret SENTRY_DSN(.|\n)*'secrets\.SENTRY_DSN'"):
+        programmed("dev", Settings.from_files("dev"), file)
+    assert made == []
+
+
+def test_a_secret_that_the_stack_has_and_the_app_does_not_ask_for_is_told() -> None:
+    with pytest.raises(pulumi.RunError, match=r"the secret NOBODYS(.|\n)*does not name"):
+        programmed("dev", Settings.from_files("dev"), secrets='{"NOBODYS": "x"}')
 
 
 def test_a_configured_secret_reaches_every_process_and_shows_nowhere() -> None:
@@ -402,7 +446,7 @@ def test_a_configured_secret_reaches_every_process_and_shows_nowhere() -> None:
     for definition in of(found, "aws:ecs/taskDefinition:TaskDefinition"):
         for container in json.loads(plain(definition.inputs["containerDefinitions"])):
             names = {secret["name"] for secret in container["secrets"]}
-            assert ("SENTRY_DSN" in names) == (container["name"] != "database")
+            assert ("SENTRY_DSN" in names) == (container["name"] not in ("database", "connect"))  # the kit's own
     shown = [r for r in found if "https://hidden" in json.dumps(r.inputs)]
     assert [r.name for r in shown] == ["slipway-dev-configured"]
     assert rpc.is_rpc_secret(shown[0].inputs["secretString"])

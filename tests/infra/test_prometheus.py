@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import contract
-from infra.components.endpoints import endpoints_of
-from infra.errors import SlipwayError
-from infra.settings import ROOT, Settings
+from slipway.config import constants
+from slipway.config.errors import SlipwayError
+from slipway.config.settings import Settings
+from slipway.program.component_args.network import select_interface_endpoints
 from tests.infra.program import containers, plain, program, programmed
 from tests.infra.promtool import promtool
 from tests.infra.recorder import of
+from tests.paths import ROOT
 
 FOLDER = ROOT / "docker" / "prometheus"
 TASK = "aws:ecs/taskDefinition:TaskDefinition"
@@ -33,7 +35,7 @@ def test_production_writes_to_a_workspace_of_its_own_and_may_do_nothing_else_wit
     assert workspace.protect
     environment = {each["name"]: each["value"] for each in containers("prod")["prometheus"]["environment"]}
     assert environment["REMOTE_WRITE"] == URL
-    (role,) = (r for r in of(found, "aws:iam/rolePolicy:RolePolicy") if r.name.endswith("-prometheus-task"))
+    (role,) = (r for r in of(found, "aws:iam/rolePolicy:RolePolicy") if "-prometheus-task-" in r.name)
     statements = json.loads(plain(role.inputs["policy"]))["Statement"]
     (written,) = [each for each in statements if "aps:" in json.dumps(each)]
     assert written == {
@@ -56,8 +58,8 @@ def test_a_stack_that_protects_nothing_lets_its_workspace_go() -> None:
 
 def test_a_network_without_a_way_out_has_an_endpoint_for_it() -> None:
     closed = Settings.from_files("prod").model_copy(update={"interface_endpoints": True})
-    assert "aps-workspaces" in endpoints_of(closed)
-    assert "aps-workspaces" not in endpoints_of(closed.model_copy(update={"managed_prometheus": False}))
+    assert "aps-workspaces" in select_interface_endpoints(closed)
+    assert "aps-workspaces" not in select_interface_endpoints(closed.model_copy(update={"managed_prometheus": False}))
 
 
 def test_a_workspace_that_nobody_would_write_to_is_refused() -> None:
@@ -102,7 +104,15 @@ def test_it_keeps_as_long_and_as_much_as_it_is_told_on_its_tasks_own_disk(tmp_pa
     assert asked["--storage.tsdb.retention.time"] == "30d"
     assert asked["--storage.tsdb.retention.size"] == f"{megabytes}MB"
     assert asked["--storage.tsdb.path"].startswith(f"{tmp_path}/")  # /tmp, which is that volume
-    assert {each["containerPath"] for each in container["mountPoints"]} == {contract.SCRATCH_PATH}
+    assert {each["containerPath"] for each in container["mountPoints"]} == {constants.SCRATCH_PATH}
+
+
+def test_the_two_do_not_write_into_one_folder_of_the_volume_that_they_share() -> None:
+    folders = {
+        image: re.findall(r"--storage(?:\.tsdb)?\.path=(\S+)", (ROOT / "docker" / image / "start.sh").read_text())
+        for image in ("prometheus", "alertmanager")
+    }
+    assert folders == {"prometheus": ["/tmp/prometheus"], "alertmanager": ["/tmp/alertmanager"]}  # noqa: S108
 
 
 def test_in_a_rollout_the_old_one_ends_before_the_new_one_starts_and_no_other_service_does_so() -> None:

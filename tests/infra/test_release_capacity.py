@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.errors import SlipwayError
-from infra.release.capacity import Tasks, check_addresses, check_range, check_room
+from slipway.config.errors import SlipwayError
+from slipway.release.preflight import TaskDemand, check_elastic_ip_quota, check_vcpu_quota, check_vpc_cidr
 
 
 class Account:
@@ -34,38 +34,38 @@ class Account:
         return {"tasks": [{"cpu": str(cpu), **provider} for cpu in tasks]}
 
 
-def room(account: Any, *tasks: Tasks, cluster: str = "") -> list[str]:
-    return check_room(account, tasks, cluster)
+def room(account: Any, *tasks: TaskDemand, cluster: str = "") -> list[str]:
+    return check_vcpu_quota(account, tasks, cluster)
 
 
 def test_a_first_deployment_needs_room_for_all_its_tasks() -> None:
-    assert room(Account(6, 2048, 2048), Tasks(1024, 2)) == []
+    assert room(Account(6, 2048, 2048), TaskDemand(1024, 2)) == []
     with pytest.raises(SlipwayError, match=r"may have 6 .*4 are in use, 2\.5 more"):
-        room(Account(6, 2048, 2048), Tasks(1024, 2), Tasks(512, 1))
+        room(Account(6, 2048, 2048), TaskDemand(1024, 2), TaskDemand(512, 1))
 
 
 def test_a_rollout_goes_on_where_there_is_room_for_one_more_and_is_said_to_take_longer() -> None:
-    (told,) = room(Account(6, 2048, 2048), Tasks(2048, 2), cluster="mine")
-    assert "goes on more slowly" in told
+    (told,) = room(Account(6, 2048, 2048), TaskDemand(2048, 2), cluster="mine")
+    assert "continues more slowly" in told
     with pytest.raises(SlipwayError, match=r"2 more"):
-        room(Account(5, 2048, 2048), Tasks(2048, 2), cluster="mine")
+        room(Account(5, 2048, 2048), TaskDemand(2048, 2), cluster="mine")
 
 
 def test_tasks_on_spot_have_a_limit_of_their_own() -> None:
-    assert room(Account(6, 4096, spot=True), Tasks(4096, 1)) == []
+    assert room(Account(6, 4096, spot=True), TaskDemand(4096, 1)) == []
     with pytest.raises(SlipwayError, match="of Spot tasks"):
-        room(Account(6, 4096, spot=True), Tasks(4096, 1, spot=True))
+        room(Account(6, 4096, spot=True), TaskDemand(4096, 1, spot=True))
 
 
 def test_too_few_elastic_addresses_are_refused() -> None:
     account: Any = Account(5)
-    check_addresses(account, needed=2, in_use=3)
+    check_elastic_ip_quota(account, needed=2, in_use=3)
     with pytest.raises(SlipwayError, match="Elastic IPs"):
-        check_addresses(account, needed=3, in_use=3)
+        check_elastic_ip_quota(account, needed=3, in_use=3)
 
 
 def test_a_limit_that_cannot_be_read_is_said_and_stops_nothing() -> None:
-    (told,) = room(Account(None), Tasks(1024, 2))
+    (told,) = room(Account(None), TaskDemand(1024, 2))
     assert "not checked" in told
 
 
@@ -81,7 +81,7 @@ class Networks:
 
 
 def test_a_network_of_another_range_than_the_stacks_own_is_refused() -> None:
-    check_range(Networks(), "shop-prod", "10.20.0.0/16")  # type: ignore[arg-type]
-    check_range(Networks(), "shop-dev", "10.30.0.0/16")  # type: ignore[arg-type]
+    check_vpc_cidr(Networks(), "shop-prod", "10.20.0.0/16")  # type: ignore[arg-type]
+    check_vpc_cidr(Networks(), "shop-dev", "10.30.0.0/16")  # type: ignore[arg-type]
     with pytest.raises(SlipwayError, match=r"vpcCidr is 10\.30\.0\.0/16.*10\.20\.0\.0/16 \(vpc-1\)"):
-        check_range(Networks(), "shop-prod", "10.30.0.0/16")  # type: ignore[arg-type]
+        check_vpc_cidr(Networks(), "shop-prod", "10.30.0.0/16")  # type: ignore[arg-type]

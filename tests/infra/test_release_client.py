@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from botocore.httpsession import URLLib3Session
 from botocore.stub import Stubber
 
-from infra.errors import SlipwayError
-from infra.release.client import Aws, configured, seconds
+from slipway.config.errors import SlipwayError
+from slipway.release.aws_session import LOCAL_ACCOUNT, AwsSession, create_aws_session, parse_duration_seconds
 
 CLUSTER = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop-prod"
 
@@ -22,11 +23,11 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
 
 
-def answering(aws: Aws, account: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
+def answering(aws: AwsSession, account: str, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
     """The same, whose STS says that its keys are of `account`."""
-    client = Aws.client
+    client = AwsSession.client
 
-    def stubbed(self: Aws, service: str) -> Any:
+    def stubbed(self: AwsSession, service: str) -> Any:
         made = client(self, service)
         if service == "sts":
             stub = Stubber(made)
@@ -36,12 +37,12 @@ def answering(aws: Aws, account: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
             stub.activate()
         return made
 
-    monkeypatch.setattr(Aws, "client", stubbed)
+    monkeypatch.setattr(AwsSession, "client", stubbed)
     return aws
 
 
 def test_region_keys_and_endpoints_are_the_providers() -> None:
-    aws = configured(
+    aws = create_aws_session(
         {
             "region": "eu-central-1",
             "accessKey": "of-the-stack",
@@ -54,8 +55,21 @@ def test_region_keys_and_endpoints_are_the_providers() -> None:
     assert aws.client("logs").meta.endpoint_url == "https://logs.eu-central-1.amazonaws.com"
 
 
+def test_a_stack_of_the_local_aws_sends_no_request_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(URLLib3Session, "send", lambda _, request: sent.append(request.url))
+    local = {"region": "eu-central-1", "allowedAccountIds": [LOCAL_ACCOUNT]}
+    with pytest.raises(RuntimeError, match=r"would have gone to sts\.eu-central-1\.amazonaws\.com"):
+        create_aws_session(local).client("sts").get_caller_identity()
+    assert sent == []
+    for config in (local | {"endpoints": [{"sts": "http://127.0.0.1:4566"}]}, {"region": "eu-central-1"}):
+        with pytest.raises(AttributeError):  # of the answer that there is not
+            create_aws_session(config).client("sts").get_caller_identity()
+    assert sent == ["http://127.0.0.1:4566/", "https://sts.eu-central-1.amazonaws.com/"]
+
+
 def test_without_configuration_it_is_the_shell_as_for_the_provider() -> None:
-    assert configured({"region": "eu-central-1"}).session.get_credentials().access_key == "of-the-shell"
+    assert create_aws_session({"region": "eu-central-1"}).session.get_credentials().access_key == "of-the-shell"
 
 
 def test_roles_are_assumed_one_from_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +88,9 @@ def test_roles_are_assumed_one_from_the_other(monkeypatch: pytest.MonkeyPatch) -
                 "expiry_time": "2099-01-01T00:00:00Z",
             }
 
-    monkeypatch.setattr("infra.release.client.AssumeRoleCredentialFetcher", Fetcher)
+    monkeypatch.setattr("slipway.release.aws_session.AssumeRoleCredentialFetcher", Fetcher)
     roles = [{"roleArn": "hub", "externalId": "e"}, {"roleArn": "spoke", "duration": "1h30m", "sessionName": "ci"}]
-    aws = configured({"region": "eu-central-1", "assumeRoles": json.dumps(roles)})
+    aws = create_aws_session({"region": "eu-central-1", "assumeRoles": json.dumps(roles)})
     assert aws.session.get_credentials().access_key == "spoke by hub by of-the-shell"
     assert asked[0][1] == {"ExternalId": "e"}
     assert asked[1][1] == {"DurationSeconds": 5400, "RoleSessionName": "ci"}
@@ -84,33 +98,39 @@ def test_roles_are_assumed_one_from_the_other(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_profile_that_is_not_there_is_an_error_that_names_it() -> None:
     with pytest.raises(SlipwayError, match="corp"):
-        configured({"region": "eu-central-1", "profile": "corp"})
+        create_aws_session({"region": "eu-central-1", "profile": "corp"})
 
 
 def test_another_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws = answering(configured({"region": "eu-central-1"}), "444455556666", monkeypatch)
+    aws = answering(create_aws_session({"region": "eu-central-1"}), "444455556666", monkeypatch)
     with pytest.raises(SlipwayError, match=r"111122223333.*444455556666"):
         aws.of(CLUSTER)
 
 
 def test_another_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws = answering(configured({"region": "us-east-1"}), "111122223333", monkeypatch)
-    with pytest.raises(SlipwayError, match="us-east-1"):
+    aws = answering(create_aws_session({"region": "us-east-1"}), "111122223333", monkeypatch)
+    with pytest.raises(
+        SlipwayError, match="The stack is in eu-central-1, and the session's region is us-east-1"
+    ) as refusal:
         aws.of(CLUSTER)
+    assert refusal.value.fix == "pulumi config set aws:region eu-central-1"
 
 
 def test_the_stacks_own_account_and_region_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws = answering(configured({"region": "eu-central-1"}), "111122223333", monkeypatch)
+    aws = answering(create_aws_session({"region": "eu-central-1"}), "111122223333", monkeypatch)
     assert aws.of(CLUSTER) is aws
 
 
 def test_a_stack_of_the_local_aws_never_calls_the_real_one() -> None:
-    aws = configured({"region": "us-east-1"})
-    with pytest.raises(SlipwayError, match=r"ecs\.us-east-1\.amazonaws\.com"):
+    aws = create_aws_session({"region": "us-east-1"})
+    with pytest.raises(
+        SlipwayError,
+        match=r"This stack is on the local AWS, and its requests would go to .*ecs\.us-east-1\.amazonaws\.com",
+    ):
         aws.of("arn:aws:ecs:us-east-1:000000000000:cluster/local")
 
 
 def test_a_duration_that_is_none_is_refused() -> None:
-    assert seconds("2h") == 7200
-    with pytest.raises(SlipwayError, match="soon"):
-        seconds("soon")
+    assert parse_duration_seconds("2h") == 7200
+    with pytest.raises(SlipwayError, match="soon' is not a duration"):
+        parse_duration_seconds("soon")

@@ -6,22 +6,27 @@ from typing import Any
 
 import pytest
 
-from infra.containers import git_revision, release_name
-from infra.errors import SlipwayError
-from infra.release import commands, deployments
-from infra.release.deployments import Past
-from infra.release.stack import Stack
+from slipway.config.errors import SlipwayError
+from slipway.program.container_env import format_release_name, git_revision
+from slipway.release import deployments, operations, rollback, rollout
+from slipway.release.deployed_stack import DeployedStack
+from slipway.release.deployments import PastDeployment
+from slipway.release.rollout import ServiceDeployment
+from tests.infra.deployed import Answers
 
 NONE: Any = None
-STACK = Stack("prod", NONE, "arn:aws:ecs:eu-central-1:111122223333:cluster/shop", {"web": "shop-web"}, {})
+STACK = DeployedStack("prod", NONE, "arn:aws:ecs:eu-central-1:111122223333:cluster/shop", {"web": "shop-web"}, {})
 
 
-def past(number: int, digest: str, result: str = "SUCCESSFUL") -> Past:
-    return Past(f"2026-11-{number:02}T00:00:00+00:00", result, 60.0, digest, "abc", f"abc-{digest}", f"web:{number}")
+def past(number: int, digest: str, result: str = "SUCCESSFUL") -> PastDeployment:
+    return PastDeployment(
+        f"2026-11-{number:02}T00:00:00+00:00", result, 60.0, digest, "abc", f"abc-{digest}", f"web:{number}"
+    )
 
 
-def ending_with(monkeypatch: pytest.MonkeyPatch, *history: Past) -> None:
-    monkeypatch.setattr(deployments, "past", lambda *_: list(history))
+def ending_with(monkeypatch: pytest.MonkeyPatch, *history: PastDeployment) -> None:
+    monkeypatch.setattr(deployments, "list_past_deployments", lambda *_: list(history))
+    monkeypatch.setattr(rollback, "_find_current_target", lambda *_: None)
 
 
 def test_a_rollback_goes_to_the_last_success_with_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,25 +38,55 @@ def test_a_rollback_goes_to_the_last_success_with_another_image(monkeypatch: pyt
         past(2, "good"),
         past(1, "older"),
     )
-    assert commands.target(STACK, None).digest == "good"
-    assert commands.target(STACK, "older").task_definition == "web:1"
+    assert rollback.plan_rollback(STACK).target.digest == "good"
+    assert rollback.plan_rollback(STACK, "older").target.task_definition == "web:1"
+
+
+def test_past_deployments_are_what_ecs_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [
+        ServiceDeployment("arn:2", "IN_PROGRESS", "", "revision", "web:2", 1_790_000_000.0, None),
+        ServiceDeployment("arn:1", "SUCCESSFUL", "", "revision", "web:1", 1_780_000_000.0, 61.0),
+    ]
+    asked: list[int] = []
+    monkeypatch.setattr(rollout, "get_service_deployments", lambda _, __, ___, limit: asked.append(limit) or listed)
+
+    def definition(taskDefinition: str) -> Any:
+        release = {"name": "RELEASE", "value": f"abc-{taskDefinition[-1]}"}
+        web = {"image": f"registry/app@sha256:{taskDefinition[-1]}", "environment": [release]}
+        return {"taskDefinition": {"containerDefinitions": [{"image": "redis:8"}, web]}}
+
+    aws: Any = Answers({"describe_task_definition": definition})
+    history = deployments.list_past_deployments(aws, "arn:cluster", "shop-web", 5)
+    assert asked == [5]
+    assert history == [
+        PastDeployment("2026-09-21T14:13:20+00:00", "IN_PROGRESS", None, "sha256:2", "abc", "abc-2", "web:2"),
+        PastDeployment("2026-05-28T20:26:40+00:00", "SUCCESSFUL", 61.0, "sha256:1", "abc", "abc-1", "web:1"),
+    ]
 
 
 def test_a_digest_that_never_served_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ending_with(monkeypatch, past(2, "new"), past(1, "broken", "ROLLBACK_SUCCESSFUL"))
     for digest in (None, "broken", "unknown"):
         with pytest.raises(SlipwayError, match="no successful one"):
-            commands.target(STACK, digest)
+            rollback.plan_rollback(STACK, digest)
 
 
 def test_a_stack_without_a_release_step_says_so() -> None:
-    with pytest.raises(SlipwayError, match="has no release step"):
-        commands.migrate(STACK, print)
+    with pytest.raises(SlipwayError, match="has no release task"):
+        operations.run_release_task(STACK, print)
+
+
+@pytest.mark.parametrize(
+    ("services", "process"),
+    [({"worker": "w", "web": "s"}, "web"), ({"worker": "w", "api": "a"}, "worker"), ({}, "")],
+)
+def test_without_a_name_a_command_means_web_else_the_first_process(services: dict[str, str], process: str) -> None:
+    assert DeployedStack("prod", NONE, "arn:cluster", services, {}).default_process == process
 
 
 @pytest.mark.parametrize(("revision", "called"), [("1a2b3c", "1a2b3c-0123456789ab"), ("", "0123456789ab")])
 def test_a_release_is_called_by_its_sources_and_its_image(revision: str, called: str) -> None:
-    assert release_name("registry/app@sha256:0123456789abcdef", revision) == called
+    assert format_release_name("registry/app@sha256:0123456789abcdef", revision) == called
 
 
 def test_sources_that_git_does_not_know_have_no_revision() -> None:

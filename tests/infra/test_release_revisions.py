@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.release.revisions import check_heads, heads, plan
+from slipway.config.errors import SlipwayError
+from slipway.release.alembic_heads import check_heads, find_heads, migration_sql_command
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def revision(folder: Path, name: str, after: str) -> None:
 def test_one_row_of_revisions_has_one_head(migrations: Path) -> None:
     revision(migrations, "a1", "None")
     revision(migrations, "b2", "'a1'")
-    assert heads(migrations) == {"b2": "b2_change.py"}
+    assert find_heads(migrations) == {"b2": "b2_change.py"}
     check_heads(migrations.parents[1], ["alembic", "upgrade", "head"])
 
 
@@ -62,7 +62,7 @@ def test_alembics_own_command_shows_its_sql_from_where_the_database_is(tmp_path:
     alembic = tmp_path / "alembic"
     alembic.write_text('#!/bin/sh\ncase "$*" in *current) echo "$AT";; *) echo "$@";; esac\n')
     alembic.chmod(0o755)
-    command = plan(["alembic", "-c", "db/alembic.ini", "upgrade", "head"])
+    command = migration_sql_command(["alembic", "-c", "db/alembic.ini", "upgrade", "head"])
     for at, asked in (("0001 (head)", "0001:head"), ("", "base:head")):
         given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "AT": at}
         told = subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
@@ -70,4 +70,4 @@ def test_alembics_own_command_shows_its_sql_from_where_the_database_is(tmp_path:
 
 
 def test_of_another_command_nobody_knows_how_it_shows_its_sql() -> None:
-    assert plan(["python", "-m", "app.migrate"]) == []
+    assert migration_sql_command(["python", "-m", "app.migrate"]) == []

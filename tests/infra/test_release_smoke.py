@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.release.smoke import Smoke, smoke
+from slipway.config.errors import SlipwayError
+from slipway.release.http_request import send_request
+from slipway.release.smoke_test import SmokeTest, run_smoke_test
 
 
 class Door:
@@ -35,7 +36,7 @@ class Door:
 
     def asked(self, release: str | None = "abc-1") -> str:
         port = self.server.server_port
-        return smoke(Smoke(f"http://shop.alb.localhost:{port}/livez", release, patience=0))
+        return run_smoke_test(SmokeTest(f"http://shop.alb.localhost:{port}/livez", release, patience=0))
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     yield door
     door.server.shutdown()
     door.server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"), [("", "shop.alb.localhost:{port}"), ("api.shop.test", "api.shop.test"),
+                        ("shop.alb.localhost", "shop.alb.localhost:{port}")]
+)  # fmt: skip
+def test_the_load_balancer_is_asked_for_the_host_that_its_rule_has(door: Door, host: str, asked: str) -> None:
+    port = door.server.server_port
+    answer = send_request(f"http://shop.alb.localhost:{port}/", host=host)
+    assert (answer.status, answer.body) == (200, "fine" + asked.format(port=port))
 
 
 def test_the_release_is_taken_from_the_header_or_the_body(door: Door) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.release.rollout import Service
-from infra.release.verify import _running_digests
+from slipway.config.errors import SlipwayError
+from slipway.release.rollout import ExpectedService
+from slipway.release.running_state import running_digests
 
 ASKED, OTHER = "sha256:asked", "sha256:other"
 
@@ -40,12 +40,12 @@ class Tasks:
 
 def running(*digests: str) -> dict[str, str]:
     account: Any = Tasks(*digests)
-    return _running_digests(account, Service("cluster", "web", "web:2"))
+    return running_digests(account, ExpectedService("cluster", "web", "web:2"))
 
 
 def test_a_task_that_runs_another_digest_is_no_success() -> None:
     assert running(ASKED, ASKED) == {"web": ASKED}
-    with pytest.raises(SlipwayError, match=f"web in task 1 runs {OTHER}, and {ASKED} was asked for"):
+    with pytest.raises(SlipwayError, match=f"web in task 1 runs {OTHER}, and its definition has {ASKED}"):
         running(ASKED, OTHER)
-    with pytest.raises(SlipwayError, match="no known digest"):
+    with pytest.raises(SlipwayError, match="an unknown digest"):
         running("")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.settings import ROOT
 from tests.infra.promtool import promtool
+from tests.paths import ROOT
 
 FOLDER = ROOT / "docker" / "prometheus" / "rules"
 TESTS = ROOT / "tests" / "infra" / "rules" / "app_test.yml"

@@ -14,16 +14,33 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from infra import app, app_process
-from infra.app import App
-from infra.app_file import app_of
-from infra.settings import ROOT, Settings
+from slipway.config.app_spec import app, process
+from slipway.config.app_spec.app import AppSpec
+from slipway.config.app_spec.health import HealthSpec
+from slipway.config.app_spec.loader import parse_app
+from slipway.config.settings import Settings
+from tests.paths import ROOT
 
 GUIDE = (ROOT / "docs" / "your-app.md").read_text(encoding="utf-8")
 BARE, SYNC_ORM = map(dedent, re.findall(r"^ *```yaml\n(.*?)^ *```$", GUIDE, re.MULTILINE | re.DOTALL))
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".slipway", "__pycache__", ".*_cache")
-READ_BY_ITSELF = "test_app_file or test_contract or test_layout or test_settings or test_build_context"
-"""What reads stack files, folders or the app's file by itself; all else stands on fixtures."""
+READ_BY_ITSELF = (
+    "test_app_file or test_build_context or test_contract or test_layout or test_plan or test_schemas or test_settings "
+    "or test_snapshot or test_stack_file"
+)
+"""What read the team's files once or reads others of the repository, and samples of what runs the program."""
+TEAM_SETTINGS = {
+    "databaseClass": "db.r7g.large",
+    "domain": "api.acme.test",
+    "grafana": "false",
+    "logRetentionDays": "90",
+    "managedPrometheus": "false",
+    "monitoring": "false",
+    "monthlyBudgetUsd": "77",
+    "previews": "false",
+    "vpcCidr": "10.77.0.0/16",
+    "zones": "2",
+}
 
 
 @pytest.mark.parametrize(("text", "most"), [(BARE, 6), (SYNC_ORM, 15)])
@@ -35,7 +52,7 @@ def test_an_app_is_described_in_a_few_lines(text: str, most: int) -> None:
 def test_what_the_guide_says_fits_every_stack_file(text: str, folder: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "tests" / "apps" / folder, tmp_path / "backend")
     for stack in ("local", "dev", "staging", "prod"):
-        found = app_of(yaml.safe_load(text), Settings.from_files(stack), tmp_path)
+        found = parse_app(yaml.safe_load(text), Settings.from_files(stack), tmp_path)
         assert list(found.processes) == ["web"]
 
 
@@ -50,7 +67,7 @@ def named(heading: str) -> set[str]:
 
 
 def test_the_guide_names_every_value_of_the_kit() -> None:
-    assert named("Every value of the kit") == set(app.VALUES)
+    assert named("Every value of the kit") == set(app.INJECTABLE_VALUES)
 
 
 def test_the_guide_names_every_key() -> None:
@@ -58,11 +75,23 @@ def test_the_guide_names_every_key() -> None:
         return {field.alias or name for name, field in part.model_fields.items()}
 
     expected = (
-        keys(App) - {"health", "processes"} | {f"health.{key}" for key in keys(app_process.Health)} | {"processes.NAME"}
+        keys(AppSpec) - {"health", "processes"} | {f"health.{key}" for key in keys(HealthSpec)} | {"processes.NAME"}
     )
     found = named("Every key of stacks/app.yaml")
     assert {key for key in found if not key.startswith(".")} == expected
-    assert {key.removeprefix(".") for key in found if key.startswith(".")} == keys(app_process.Process)
+    assert {key.removeprefix(".") for key in found if key.startswith(".")} == keys(process.ProcessSpec)
+
+
+def edit_stack_files(stacks: Path) -> None:
+    """What a team does to its stack files: another region, domain and sizes, no monitoring, a stack of another name."""
+    for name in ("dev", "prod", "staging"):
+        file = stacks / f"Pulumi.{name}.yaml"
+        edited = re.sub(r"aws:region: .*", "aws:region: eu-north-1", file.read_text())
+        for pattern, text in TEAM_SETTINGS.items():
+            edited = re.sub(rf"^  {pattern}: .*", f"  {pattern}: {text}", edited, flags=re.MULTILINE)
+        file.write_text(edited)
+    (stacks / "Pulumi.staging.yaml").rename(stacks / "Pulumi.rehearsal.yaml")
+    (stacks / "Pulumi.local.yaml").unlink()
 
 
 def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp_path: Path) -> None:
@@ -72,6 +101,7 @@ def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp
         shutil.rmtree(copy / folder, ignore_errors=True)
     shutil.copytree(copy / "tests" / "apps" / "bare", copy / "backend", dirs_exist_ok=True)
     (copy / "stacks" / "app.yaml").write_text(BARE)
+    edit_stack_files(copy / "stacks")
     for name in ("Pulumi.yaml", "pyproject.toml"):
         path = copy / name
         path.write_text(re.sub(r'^name(: |\s*=\s*")slipway', r"name\1shop", path.read_text(), flags=re.MULTILINE))

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import FIXTURES, ROOT, STACK_FILES
+
 COMMAND_SECONDS = 900
 
 
@@ -40,7 +41,7 @@ class Clone:
         if arguments[0] in ("up", "down"):
             self.url = ""
         return subprocess.Popen(
-            [sys.executable, "-m", "infra.cli", *arguments],
+            [sys.executable, "-m", "slipway.cli.main", *arguments],
             cwd=self.root,
             env=self.env,
             text=True,
@@ -102,7 +103,7 @@ class Clone:
     @cached_property
     def exports(self) -> str:
         """What `slipway env` prints in a shell in the copy."""
-        command = [sys.executable, "-m", "infra.cli", "env"]
+        command = [sys.executable, "-m", "slipway.cli.main", "env"]
         done = subprocess.run(command, cwd=self.root, env=self.in_its_shell(), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -200,7 +201,7 @@ def docker_lines(*arguments: str) -> list[str]:
 
 
 def copy_to(root: Path) -> None:
-    """The work tree as git would have it, below `root`."""
+    """The work tree as git would have it, below `root`, with the stack files and the program of the tests' project."""
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -213,6 +214,8 @@ def copy_to(root: Path) -> None:
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
+    for file in (FIXTURES / "Pulumi.yaml", FIXTURES / "infra" / "__main__.py", *STACK_FILES):
+        shutil.copy2(file, root / file.relative_to(FIXTURES))
     (root / ".venv").symlink_to(Path(sys.executable).parents[1])
 
 

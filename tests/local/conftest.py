@@ -15,10 +15,10 @@ import boto3
 import pytest
 
 import docker
-from infra.local.base_images import ensure_base
-from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
-from infra.local.emulator import process
-from infra.release.client import Aws, configured
+from slipway.release.aws_session import AwsSession, create_aws_session
+from slipway_local.base_images import ensure_base_image
+from slipway_local.docker_engine import ensure_docker, stop_managed_docker
+from slipway_local.emulator import process
 from tests.local.engine_stack import Stack
 
 BASE_IMAGE = "python:3.11-slim"
@@ -35,17 +35,17 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Emula
     before = dict(os.environ)  # a session leaves in it what is its own
     os.environ["SLIPWAY_RUN_DIR"] = str(tmp_path_factory.mktemp("run"))
     engine = ensure_docker()
-    ensure_base(BASE_IMAGE)
+    ensure_base_image(BASE_IMAGE)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    running = process.start(port, engine.bridge_address)
+    running = process.start_emulator(port, engine.bridge_address)
     os.environ["AWS_ENDPOINT_URL"] = running.endpoint
     try:
         yield running
     finally:
-        process.stop()
-        stop_docker_if_ours()
+        process.stop_emulator()
+        stop_managed_docker()
         for key in set(os.environ) - set(before):
             del os.environ[key]
         os.environ.update(before)
@@ -98,9 +98,9 @@ def shared_stack(emulator: process.Emulator, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def local(emulator: process.Emulator) -> Aws:
+def local(emulator: process.Emulator) -> AwsSession:
     """The same, as the release has it."""
-    return configured({"region": "us-east-1", "accessKey": "test", "secretKey": "test"})
+    return create_aws_session({"region": "us-east-1", "accessKey": "test", "secretKey": "test"})
 
 
 @pytest.fixture

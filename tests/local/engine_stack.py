@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from infra.local.session import backend, open_session
+from slipway_local.session import backend_url, open_session
 
 PROJECT = "name: probe\nruntime: {name: python}\n"
 
@@ -22,7 +22,7 @@ class Stack:
         self.pulumi = str(session.toolchain.pulumi)
         state = root / "state"
         state.mkdir()
-        self.env = session.environ() | {"PULUMI_BACKEND_URL": backend(state)}
+        self.env = session.environ() | {"PULUMI_BACKEND_URL": backend_url(state)}
         self.run("stack", "init", "probe")
 
     def program(self, body: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from infra.local.emulator.process import Emulator
+from slipway_local.emulator.process import Emulator
 from tests.local.conftest import BASE_IMAGE, source, until
 
 Aws = Callable[[str], Any]
@@ -51,14 +51,15 @@ class Site:
         program: str = source("server.py"),
         image: str = BASE_IMAGE,
         secrets: Sequence[dict[str, str]] = (),
+        port: int = 8000,
         **environment: str,
     ) -> str:
         container = {
             "name": "web",
             "image": image,
             "essential": True,
-            "entryPoint": ["python3", "-c", program],
-            "portMappings": [{"containerPort": 8000}],
+            "entryPoint": ["python3", "-c", program.replace("8000", str(port))],
+            "portMappings": [{"containerPort": port}],
             "environment": [{"name": key, "value": value} for key, value in environment.items()],
             "stopTimeout": 2,
             "secrets": list(secrets),
@@ -81,7 +82,14 @@ class Site:
         )
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
-    def serve(self, definition: str, count: int = 1, grace: int = 2, **rollout: Any) -> None:
+    def serve(
+        self,
+        definition: str,
+        count: int = 1,
+        grace: int = 2,
+        network: dict[str, Any] | None = None,
+        **rollout: Any,
+    ) -> None:
         target = {"targetGroupArn": self.group, "containerName": "web", "containerPort": 8000}
         self.ecs.create_service(
             cluster=self.cluster,
@@ -91,6 +99,7 @@ class Site:
             launchType="FARGATE",
             loadBalancers=[target],
             healthCheckGracePeriodSeconds=grace,
+            networkConfiguration={"awsvpcConfiguration": network or {"subnets": ["subnet-1"]}},
             deploymentConfiguration={
                 "maximumPercent": 200,
                 "minimumHealthyPercent": 100,
@@ -99,8 +108,12 @@ class Site:
             },
         )
 
-    def update(self, definition: str) -> None:
-        self.ecs.update_service(cluster=self.cluster, service="web", taskDefinition=definition)
+    def update(self, definition: str, **changes: Any) -> None:
+        self.ecs.update_service(cluster=self.cluster, service="web", taskDefinition=definition, **changes)
+
+    def behind(self, port: int) -> list[dict[str, Any]]:
+        """The service's load balancers, with another port of its container."""
+        return [{"targetGroupArn": self.group, "containerName": "web", "containerPort": port}]
 
     def service(self) -> Any:
         return self.ecs.describe_services(cluster=self.cluster, services=["web"])["services"][0]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.app_file import load_app
-from infra.local import prebuilt
-from infra.local.base_images import ensure_base
-from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
-from infra.settings import Settings
+from slipway.config.app_spec.loader import load_app
+from slipway.config.settings import Settings
+from slipway_local import image_prebuild
+from slipway_local.base_images import ensure_base_image
+from slipway_local.docker_engine import ensure_docker, stop_managed_docker
 from tests.local.clone import docker_lines
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +34,7 @@ CMD ["python", "-c", "import idna, ssl, sqlite3; print(idna.__version__)"]
 
 def test_an_ordinary_dockerfile_builds_on_the_python_image_and_runs(tmp_path: Path) -> None:
     engine = ensure_docker()
-    ensure_base("python:3.11-slim")
+    ensure_base_image("python:3.11-slim")
     (tmp_path / "Dockerfile").write_text(ORDINARY)
     (tmp_path / "requirements.txt").write_text("idna==3.10\n")
     docker = str(engine.client)
@@ -57,8 +57,8 @@ def test_an_image_that_was_begun_while_pulumi_was_built_leaves_layers_and_no_nam
     settings, docker = Settings.from_files("local"), ensure_docker()
     try:
         for _ in range(2):
-            prebuilt.begin(load_app(settings), settings, docker.client)
+            image_prebuild.prebuild_image(load_app(settings), settings, docker.client)
         assert "CACHED" in (tmp_path / "log" / "image-build.log").read_text()
         assert docker_lines("images", "--quiet", "--filter", "reference=slipway-prebuilt-*") == []
     finally:
-        stop_docker_if_ours()
+        stop_managed_docker()

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator.process import Emulator
-from infra.local.session import open_session
-from infra.pipeline import bootstrap
-from infra.previews import engine as previews
-from infra.previews.engine import Engine
-from infra.previews.guard import BASE, EXPIRES, KIND, NAME, look, refusal
-from infra.previews.reap import decide
-from infra.release.client import Aws
+from slipway.pipeline import state_bootstrap
+from slipway.previews import preview_stacks as previews
+from slipway.previews.expiry import decide_reaping
+from slipway.previews.identity import BASE_TAG, EXPIRES_TAG, KIND_TAG, NAME_TAG, inspect_stack, why_not_a_preview
+from slipway.previews.preview_stacks import PulumiBackend
+from slipway.release.aws_session import AwsSession
+from slipway_local.emulator.process import Emulator
+from slipway_local.session import open_session
 
 pytestmark = pytest.mark.e2e
 PROJECT = "name: probe\nruntime: yaml\n"
@@ -34,7 +34,7 @@ pulumi.export("word", config.require_secret_object("secrets").apply(lambda found
 
 
 def slipway(*arguments: str) -> str:
-    command = [sys.executable, "-m", "infra.cli", "bootstrap", *arguments]
+    command = [sys.executable, "-m", "slipway.cli.main", "bootstrap", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | open_session().environ())
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -61,8 +61,8 @@ def test_the_printed_lines_log_in_and_keep_a_secret_under_the_key(emulator: Emul
     assert "opensesame" not in file
 
 
-def test_it_is_versioned_encrypted_closed_and_by_tls_only(aws: Callable[[str], Any], local: Aws) -> None:
-    made = bootstrap.bootstrap(local, "shop")
+def test_it_is_versioned_encrypted_closed_and_by_tls_only(aws: Callable[[str], Any], local: AwsSession) -> None:
+    made = state_bootstrap.bootstrap_state_backend(local, "shop")
     s3 = aws("s3")
     assert s3.get_bucket_versioning(Bucket=made.bucket)["Status"] == "Enabled"
     (rule,) = s3.get_bucket_encryption(Bucket=made.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -77,20 +77,36 @@ def test_it_is_versioned_encrypted_closed_and_by_tls_only(aws: Callable[[str], A
     assert aws("kms").get_key_rotation_status(KeyId=made.key_arn)["KeyRotationEnabled"] is True
 
 
-def test_run_again_it_makes_nothing_anew_and_mends_what_was_loosened(aws: Callable[[str], Any], local: Aws) -> None:
-    first = bootstrap.bootstrap(local, "again")
+def test_run_again_it_makes_nothing_anew_and_mends_what_was_loosened(
+    aws: Callable[[str], Any], local: AwsSession
+) -> None:
+    first = state_bootstrap.bootstrap_state_backend(local, "again")
     aws("s3").put_object(Bucket=first.bucket, Key=".pulumi/meta.yaml", Body=b"version: 1")
     aws("s3").put_bucket_versioning(Bucket=first.bucket, VersioningConfiguration={"Status": "Suspended"})
-    second = bootstrap.bootstrap(local, "again")
-    assert (first.to_make(), second.to_make()) == ([f"the bucket {first.bucket}", f"the key {first.key_alias}"], [])
+    second = state_bootstrap.bootstrap_state_backend(local, "again")
+    assert (first.missing_resources(), second.missing_resources()) == (
+        [f"the bucket {first.bucket}", f"the key {first.key_alias}"],
+        [],
+    )
     assert second.key_arn == first.key_arn
     assert aws("s3").get_bucket_versioning(Bucket=first.bucket)["Status"] == "Enabled"
     assert aws("s3").get_object(Bucket=first.bucket, Key=".pulumi/meta.yaml")["Body"].read() == b"version: 1"
 
 
-def test_a_dry_run_makes_nothing(aws: Callable[[str], Any], local: Aws) -> None:
-    planned = bootstrap.bootstrap(local, "looked", dry_run=True)
-    assert len(planned.to_make()) == 2
+def test_another_account_is_in_both_policies_and_stays_there(aws: Callable[[str], Any], local: AwsSession) -> None:
+    first = state_bootstrap.bootstrap_state_backend(local, "shared", also_for=["444455556666"])
+    again = state_bootstrap.bootstrap_state_backend(local, "shared", also_for=["777788889999"])
+    last = state_bootstrap.bootstrap_state_backend(local, "shared")
+    assert (first.accounts, again.accounts) == (("444455556666",), ("444455556666", "777788889999"))
+    assert last.accounts == again.accounts
+    key = json.loads(aws("kms").get_key_policy(KeyId=last.key_arn, PolicyName="default")["Policy"])
+    for policy in (json.loads(aws("s3").get_bucket_policy(Bucket=last.bucket)["Policy"]), key):
+        assert "arn:aws:iam::777788889999:root" in json.dumps(policy)
+
+
+def test_a_dry_run_makes_nothing(aws: Callable[[str], Any], local: AwsSession) -> None:
+    planned = state_bootstrap.bootstrap_state_backend(local, "looked", dry_run=True)
+    assert len(planned.missing_resources()) == 2
     assert planned.bucket not in [each["Name"] for each in aws("s3").list_buckets()["Buckets"]]
     assert planned.key_alias not in [each["AliasName"] for each in aws("kms").list_aliases()["Aliases"]]
 
@@ -98,19 +114,19 @@ def test_a_dry_run_makes_nothing(aws: Callable[[str], Any], local: Aws) -> None:
 class Bucket:
     """Previews' stacks in a bucket that `slipway bootstrap` made, with a program that makes nothing in AWS."""
 
-    def __init__(self, state: bootstrap.State, root: Path) -> None:
+    def __init__(self, state: state_bootstrap.StateBackend, root: Path) -> None:
         (root / "stacks").mkdir()
         (root / "Pulumi.yaml").write_text(PREVIEWS)
         (root / "__main__.py").write_text(PROGRAM)
         session = open_session()
         env = session.environ() | {"PULUMI_BACKEND_URL": state.backend, "PULUMI_HOME": str(root / "home")}
-        self.root, self.engine = root, Engine(str(session.toolchain.pulumi), env)
+        self.root, self.engine = root, PulumiBackend(str(session.toolchain.pulumi), env)
 
     def up(self, stack: str, expires: str, *init: str) -> None:
         """As `bring_up` does it."""
         if not self.engine.has(stack):
             self.engine.ask("stack", "init", stack, "--no-select", *init, folder=self.root)
-        for key, value in {KIND: "preview", BASE: "dev", NAME: stack, EXPIRES: expires}.items():
+        for key, value in {KIND_TAG: "preview", BASE_TAG: "dev", NAME_TAG: stack, EXPIRES_TAG: expires}.items():
             self.engine.ask("stack", "tag", "set", key, value, "--stack", stack)
         config = {"kind": "preview", "base": "dev", "url": f"https://{stack}.preview.acme.test/"}
         previews.write_stack_file(self.engine, stack, {f"slipway:{key}": value for key, value in config.items()})
@@ -125,10 +141,10 @@ class Bucket:
 
 
 def test_previews_stacks_are_kept_in_the_bucket_found_by_their_tags_and_removed(
-    aws: Callable[[str], Any], local: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: Callable[[str], Any], local: AwsSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(previews, "folder_of", lambda _: tmp_path)
-    state = bootstrap.bootstrap(local, "previews")
+    monkeypatch.setattr(previews, "ensure_project_folder", lambda _: tmp_path)
+    state = state_bootstrap.bootstrap_state_backend(local, "previews")
     bucket = Bucket(state, tmp_path)
     provider = state.secrets_provider.replace("STACK", "pr-2")
     bucket.up("pr-1", "2026-03-01T00:00:00+00:00")  # under a passphrase, as the pipeline's
@@ -136,18 +152,18 @@ def test_previews_stacks_are_kept_in_the_bucket_found_by_their_tags_and_removed(
     bucket.up("pr-2", "2026-03-10T00:00:00+00:00")
     engine = bucket.engine
     engine.ask("stack", "init", "dev", "--no-select", folder=tmp_path)
-    assert sorted(engine.stacks()) == ["dev", "pr-1", "pr-2"]
-    assert sorted(engine.stacks("--tag", f"{BASE}=dev")) == ["pr-1", "pr-2"]
-    assert engine.stacks("--tag", f"{BASE}=prod") == []
-    seen = [look(engine, stack) for stack in engine.stacks()]
-    assert [refusal(each, "dev") for each in seen if each.stack != "dev"] == ["", ""]
+    assert engine.has("dev")
+    assert sorted(engine.previews("dev")) == ["pr-1", "pr-2"]
+    assert engine.previews("prod") == []
+    seen = [inspect_stack(engine, stack) for stack in engine.previews("dev")]
+    assert [why_not_a_preview(each, "dev") for each in seen] == ["", ""]
     (second,) = [each for each in seen if each.stack == "pr-2"]
     assert second.outputs["url"] == "https://pr-2.preview.acme.test/"
     assert second.config
     assert "opensesame" not in str(second.config)
     assert second.config["url"] == "https://pr-2.preview.acme.test/"
     now = datetime(2026, 3, 5, tzinfo=UTC)
-    assert {each.stack: each.action for each in decide(seen, "dev", now)} == {"pr-1": "destroy", "pr-2": "keep"}
+    assert {each.stack: each.action for each in decide_reaping(seen, "dev", now)} == {"pr-1": "destroy", "pr-2": "keep"}
     shown = engine.ask("stack", "output", "word", "--show-secrets", "--stack", "pr-2", folder=tmp_path)
     assert shown.strip() == "postgresql://u:opensesame@h/d"
     assert "opensesame" not in (tmp_path / "stacks" / "Pulumi.pr-2.yaml").read_text()
@@ -155,7 +171,8 @@ def test_previews_stacks_are_kept_in_the_bucket_found_by_their_tags_and_removed(
 
     for stack in ("pr-1", "pr-2"):
         bucket.destroy(stack)
-    assert engine.stacks() == ["dev"]
+    assert engine.previews("dev") == []
+    assert engine.has("dev")
     kept = [each["Key"] for each in aws("s3").list_objects_v2(Bucket=state.bucket)["Contents"]]
     # No lock, and of a stack that was removed what the engine itself keeps: the state before that.
     assert [key for key in kept if key.startswith((".pulumi/locks/", ".pulumi/stacks/slipway/pr-"))] == [

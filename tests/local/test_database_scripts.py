@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.base_images import ensure_base
-from infra.local.docker_engine import ensure_docker
-from infra.settings import ROOT
+from slipway_local.base_images import ensure_base_image
+from slipway_local.docker_engine import ensure_docker
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.e2e
 
@@ -64,7 +64,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     ensure_docker()
-    ensure_base(POSTGRES)
+    ensure_base_image(POSTGRES)
     name = f"scripts-{uuid.uuid4().hex[:8]}"
     start = ["docker", "run", "--detach", "--rm", "--name", name, f"--volume={ROOT}/docker/database:/scripts:ro"]
     start += ["--env=POSTGRES_USER=super", "--env=POSTGRES_PASSWORD=x", f"--env=POSTGRES_DB={HOME}", POSTGRES]
@@ -91,14 +91,21 @@ def test_a_copy_belongs_to_its_preview_whole_and_the_template_to_nobody_who_logs
     assert server.asked("preview_one", "preview_one", "SELECT count(*), f() FROM t") == "11|1"
     assert server.asked("preview_two", "preview_two", "SELECT count(*), more.g() FROM t GROUP BY 2") == "10|2"
     assert "permission denied" in server.psql("preview_one", "preview_two", "-c", "SELECT 1").stderr
-    owners = "SELECT datname, pg_get_userbyid(datdba), datallowconn FROM pg_database WHERE datname ~ '_' ORDER BY 1"
+    owners = "SELECT datname, pg_get_userbyid(datdba), datconnlimit FROM pg_database WHERE datname ~ '_' ORDER BY 1"
     assert server.asked("super", HOME, owners).splitlines() == [
-        "preview_one|preview_one|t", "preview_two|preview_two|t", f"{HOME}|dbowner|t", f"{TEMPLATE}|dbowner|f",
+        "preview_one|preview_one|-1", "preview_two|preview_two|-1", f"{HOME}|dbowner|-1", f"{TEMPLATE}|dbowner|0",
     ]  # fmt: skip
     assert "not permitted to log in" in server.psql(SEED, HOME, "-c", "SELECT 1").stderr
-    assert "not currently accepting" in server.psql("dbowner", TEMPLATE, "-c", "SELECT 1").stderr
+    assert "too many connections" in server.psql("dbowner", TEMPLATE, "-c", "SELECT 1").stderr
     members = "SELECT count(*) FROM pg_auth_members WHERE roleid = '{}'::regrole AND member <> 'dbowner'::regrole"
     assert server.asked("super", HOME, members.format(TEMPLATE)) == "0"
+
+
+def test_a_closed_template_does_not_stop_a_major_upgrade(server: Server) -> None:
+    """What pg_upgrade --check asks (src/bin/pg_upgrade/check.c), and so RDS: all but template0 allow connections."""
+    closed = "SELECT datname FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'"
+    assert server.asked("super", HOME, closed) == ""
+    assert server.asked("super", TEMPLATE, "SELECT count(*) FROM t") != ""  # as a superuser, as it does
 
 
 def test_a_seed_that_fails_leaves_the_template_of_before_and_the_next_one_takes_its_place(server: Server) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.release.client import Aws
-from infra.release.rollout import Service
-from infra.release.smoke import Smoke
-from infra.release.verify import verify
+from slipway.config.errors import SlipwayError
+from slipway.release.aws_session import AwsSession
+from slipway.release.rollout import ExpectedService
+from slipway.release.smoke_test import SmokeTest
+from slipway.release.verify import verify_rollout
 from tests.local.conftest import until
 from tests.local.load import Load
 from tests.local.site import Site
@@ -25,18 +25,18 @@ pytestmark = pytest.mark.e2e
 NOWHERE = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nowhere-AbCdEf"
 
 
-def deploy(site: Site, local: Aws, definition: str, said: list[str], release: str | None = None) -> None:
+def deploy(site: Site, local: AwsSession, definition: str, said: list[str], release: str | None = None) -> None:
     site.update(definition)
-    door = Smoke(f"http://{site.name}.alb.localhost:{site.port}/", release, patience=10)
-    verify(local, Service(site.cluster, "web", definition), said.append, front_door=door, again=False)
+    door = SmokeTest(f"http://{site.name}.alb.localhost:{site.port}/", release, patience=60)
+    verify_rollout(local, ExpectedService(site.cluster, "web", definition), said.append, front_door=door, again=False)
 
 
 def load(site: Site, rate: float, slow: int = 0) -> Load:
     return Load(site.port, f"{site.name}.alb.localhost:{site.port}", rate, slow=slow)
 
 
-@pytest.mark.parametrize("rate", [50, 200])
-def test_a_good_version_loses_no_request_and_the_old_one_drains(site: Site, local: Aws, rate: int) -> None:
+@pytest.mark.parametrize("rate", [50, 100])
+def test_a_good_version_loses_no_request_and_the_old_one_drains(site: Site, local: AwsSession, rate: int) -> None:
     """It needs 6 s to start; clients keep their connections; a request of 3 s is always in flight."""
     said: list[str] = []
     site.serve(site.define(VERSION="one"), count=2, grace=30)
@@ -74,7 +74,7 @@ BAD: list[Any] = [
 
 @pytest.mark.parametrize(("change", "told"), BAD)
 def test_a_bad_version_is_rolled_back_without_a_lost_request_and_with_its_reason(
-    site: Site, local: Aws, change: dict[str, Any], told: list[str], request: pytest.FixtureRequest
+    site: Site, local: AwsSession, change: dict[str, Any], told: list[str], request: pytest.FixtureRequest
 ) -> None:
     said: list[str] = []
     site.serve(site.define(VERSION="one"), count=2)
@@ -91,16 +91,16 @@ def test_a_bad_version_is_rolled_back_without_a_lost_request_and_with_its_reason
         assert words in str(failed.value)
     print(f"{request.node.callspec.id}: {asked.summary()}; rolled back {rolled_back:.1f} s")  # noqa: T201
     with pytest.raises(SlipwayError, match="rolled back"):
-        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
+        verify_rollout(local, ExpectedService(site.cluster, "web", definition), said.append, again=False)
 
 
-def test_a_first_deploy_that_fails_ends_within_a_minute_and_the_first_fix_works(site: Site, local: Aws) -> None:
+def test_a_first_deploy_that_fails_ends_within_a_minute_and_the_first_fix_works(site: Site, local: AwsSession) -> None:
     said: list[str] = []
     definition = site.define(program="print('no port'); raise SystemExit(3)")
     began = time.monotonic()
     site.serve(definition)
     with pytest.raises(SlipwayError, match=r"(?s)exited with 3.*no port"):
-        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
+        verify_rollout(local, ExpectedService(site.cluster, "web", definition), said.append, again=False)
     took = time.monotonic() - began
     assert site.history()[0]["status"] == "ROLLBACK_FAILED"
     deploy(site, local, site.define(VERSION="fixed"), said, "fixed")
@@ -109,7 +109,7 @@ def test_a_first_deploy_that_fails_ends_within_a_minute_and_the_first_fix_works(
 
 
 def test_a_version_that_gets_unhealthy_during_its_rollout_is_rolled_back(
-    site: Site, local: Aws, aws: Callable[[str], Any]
+    site: Site, local: AwsSession, aws: Callable[[str], Any]
 ) -> None:
     """Its checks fail after 20 s and it answers on; each new task is healthy first, so ECS's breaker counts nothing."""
     said: list[str] = []
@@ -123,11 +123,11 @@ def test_a_version_that_gets_unhealthy_during_its_rollout_is_rolled_back(
         until(lambda: "draining" in site.states())
         drains_for(site, aws, 2)
         with pytest.raises(SlipwayError) as failed:
-            verify(local, Service(site.cluster, "web", definition), said.append)
+            verify_rollout(local, ExpectedService(site.cluster, "web", definition), said.append)
         rolled_back = time.monotonic() - began
     assert asked.failed() == []
     for words in [
-        f"fall later; rolled back to {site.name}:1",
+        f"fail later; rolled back to {site.name}:1",
         "Task failed ELB health checks",
         "The last lines of web",
         f"Running now: 2 of {site.name}:1.",
@@ -137,7 +137,7 @@ def test_a_version_that_gets_unhealthy_during_its_rollout_is_rolled_back(
     assert re.search(r"codes: \[503\]|Request timed out", str(failed.value))
     assert site.get() == (200, "one")
     with pytest.raises(SlipwayError, match="Roll out"):
-        verify(local, Service(site.cluster, "web", definition), said.append, again=False)
+        verify_rollout(local, ExpectedService(site.cluster, "web", definition), said.append, again=False)
     print(f"unhealthy after 20 s: {asked.summary()}; rolled back {rolled_back:.1f} s")  # noqa: T201
 
 
@@ -146,7 +146,7 @@ def drains_for(site: Site, aws: Callable[[str], Any], seconds: int) -> None:
     aws("elbv2").modify_target_group_attributes(TargetGroupArn=site.group, Attributes=[delay])
 
 
-def test_a_version_that_gets_unhealthy_later_is_no_success_on_the_next_up(site: Site, local: Aws) -> None:
+def test_a_version_that_gets_unhealthy_later_is_no_success_on_the_next_up(site: Site, local: AwsSession) -> None:
     """Its rollout was a success, and ECS rolls nothing back any more: the next look says what became of it."""
     said: list[str] = []
     site.serve(site.define(VERSION="one"), grace=2)
@@ -155,9 +155,11 @@ def test_a_version_that_gets_unhealthy_later_is_no_success_on_the_next_up(site: 
     deploy(site, local, definition, said, "two")
 
     def told() -> str:
-        door = Smoke(f"http://{site.name}.alb.localhost:{site.port}/", "two", patience=0)
+        door = SmokeTest(f"http://{site.name}.alb.localhost:{site.port}/", "two", patience=0)
         try:
-            verify(local, Service(site.cluster, "web", definition), said.append, front_door=door, again=False)
+            verify_rollout(
+                local, ExpectedService(site.cluster, "web", definition), said.append, front_door=door, again=False
+            )
         except SlipwayError as error:
             return str(error)
         return ""

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from infra.local.emulator import process
+from slipway_local.emulator import process
 
 pytestmark = pytest.mark.e2e
 WORKER = """
@@ -55,3 +56,15 @@ def test_who_waits_is_given_a_message_as_it_comes(aws: Callable[[str], Any]) -> 
     assert message["Body"] == "late"
     assert "Messages" not in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
     assert time.monotonic() - began > 1  # it waited both times
+
+
+@pytest.mark.parametrize("subject", ["x" * 101, "Umläut", " begins with a space", "two\nlines"])
+def test_a_subject_that_sns_refuses_is_refused(aws: Callable[[str], Any], subject: str) -> None:
+    sns = aws("sns")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    with pytest.raises(ClientError, match="Invalid parameter: Subject"):
+        sns.publish(TopicArn=topic, Subject=subject, Message="m")
+    with pytest.raises(ClientError, match="Invalid parameter: Subject"):
+        sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[{"Id": "1", "Subject": subject, "Message": "m"}])
+    assert sns.publish(TopicArn=topic, Subject="x" * 100, Message="m")["MessageId"]
+    assert sns.publish(TopicArn=topic, Message="without one")["MessageId"]

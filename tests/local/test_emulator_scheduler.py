@@ -1,7 +1,9 @@
-"""EventBridge Scheduler: when a schedule is due, and that a target of ECS becomes a task."""
+"""EventBridge Scheduler: when a schedule is due, that a target of ECS becomes a task, and by whose rights."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,11 +12,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.emulator import scheduler
+from slipway_local.emulator.patches import eventbridge_scheduler
 from tests.local.conftest import BASE_IMAGE, until
 
 Aws = Callable[[str], Any]
-ROLE = "arn:aws:iam::000000000000:role/scheduler"
+SCHEDULER = "scheduler.amazonaws.com"
+RUN_TASK = {"Effect": "Allow", "Action": "ecs:RunTask", "Resource": "*"}
+DEAD_LETTERS = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
 
 
 def at(text: str) -> float:
@@ -46,7 +50,7 @@ def test_a_schedule_is_due_at_the_right_time(
         "CreationDate": made,
         "LastModificationDate": made,
     }
-    found = scheduler.next_run(schedule, at(last) if last else None)
+    found = eventbridge_scheduler.next_run_time(schedule, at(last) if last else None)
     assert found == (at(expected) if expected else None)
 
 
@@ -57,16 +61,44 @@ def test_a_change_makes_up_for_nothing_and_an_end_is_the_end() -> None:
         "LastModificationDate": at("2026-02-01T12:00:00"),  # enabled again after a month
     }
     last = at("2026-01-01T03:00:00")
-    assert scheduler.next_run(schedule, last) == at("2026-02-02T03:00:00")
-    assert scheduler.next_run(schedule | {"EndDate": at("2026-02-02T00:00:00")}, last) is None
+    assert eventbridge_scheduler.next_run_time(schedule, last) == at("2026-02-02T03:00:00")
+    assert eventbridge_scheduler.next_run_time(schedule | {"EndDate": at("2026-02-02T00:00:00")}, last) is None
 
 
 class Nightly:
     """Schedules of one cluster, and the tasks that they started."""
 
     def __init__(self, aws: Aws) -> None:
-        self.ecs, self.scheduler, self.sqs = aws("ecs"), aws("scheduler"), aws("sqs")
+        self.ecs = aws("ecs")
+        self.scheduler = aws("scheduler")
+        self.sqs = aws("sqs")
+        self.iam = aws("iam")
+        self.role = self.make_role(RUN_TASK, DEAD_LETTERS)
         self.cluster = self.ecs.create_cluster(clusterName="nightly")["cluster"]["clusterArn"]
+
+    def make_role(self, *statements: dict[str, Any], service: str = SCHEDULER, **condition: Any) -> str:
+        """A role that a service may assume under a condition."""
+        name = f"role-{os.urandom(4).hex()}"
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole", **condition}
+        document = {"Version": "2012-10-17", "Statement": [trust]}
+        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
+        if statements:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            self.iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+        return str(made["Role"]["Arn"])
+
+    def make_queue(self, name: str) -> tuple[str, str]:
+        """URL and ARN of a new queue."""
+        url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        return url, self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def letter(self, url: str) -> dict[str, str]:
+        """What the attributes of a dead letter say, which is waited for."""
+        (message,) = until(
+            lambda: self.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages"), 20
+        )
+        values = {name: attribute["StringValue"] for name, attribute in message["MessageAttributes"].items()}
+        return values | {"body": message["Body"]}
 
     def define(self, family: str, program: str) -> str:
         container = {"name": "job", "image": BASE_IMAGE, "essential": True, "command": ["python3", "-c", program]}
@@ -91,7 +123,7 @@ class Nightly:
             ScheduleExpression=expression,
             State=state,
             FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": self.cluster, "RoleArn": ROLE, "EcsParameters": parameters, **target},
+            Target={"Arn": self.cluster, "RoleArn": self.role, "EcsParameters": parameters, **target},
         )
 
     def tasks(self, name: str) -> list[Any]:
@@ -133,8 +165,7 @@ def test_a_schedule_runs_its_task_and_a_disabled_one_does_not(nightly: Nightly) 
 
 @pytest.mark.e2e
 def test_a_task_that_cannot_be_started_is_tried_again_and_then_a_dead_letter(nightly: Nightly) -> None:
-    url = nightly.sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
-    queue = nightly.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, queue = nightly.make_queue("dead-letters")
     definition = nightly.define("gone", "pass")
     nightly.ecs.deregister_task_definition(taskDefinition=definition)
     nightly.create(
@@ -144,14 +175,46 @@ def test_a_task_that_cannot_be_started_is_tried_again_and_then_a_dead_letter(nig
         RetryPolicy={"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 60},
         DeadLetterConfig={"Arn": queue},
     )
-    (letter,) = until(
-        lambda: nightly.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages"), 20
-    )
-    told = {name: attribute["StringValue"] for name, attribute in letter["MessageAttributes"].items()}
-    assert told["ERROR_CODE"] == "ClientException"
-    assert told["RETRY_ATTEMPTS"] == "2"
-    assert told["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
-    assert definition in letter["Body"]
+    letter = nightly.letter(url)
+    assert letter["ERROR_CODE"] == "ClientException"
+    assert letter["RETRY_ATTEMPTS"] == "2"
+    assert letter["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
+    assert definition in letter["body"]
+
+
+@pytest.mark.e2e
+def test_a_role_without_the_right_to_run_the_task_starts_none_and_the_dead_letter_says_why(nightly: Nightly) -> None:
+    url, queue = nightly.make_queue("refused")
+    mute_url, mute_queue = nightly.make_queue("mute")
+    definition = nightly.define("job-of-nobody", "pass")
+    at_once = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    elsewhere = {"ArnEquals": {"ecs:cluster": nightly.cluster + "-2"}}
+    role = nightly.make_role({**RUN_TASK, "Condition": elsewhere}, DEAD_LETTERS)
+    mute = nightly.make_role()
+    roles = {"refused": (role, queue), "mute": (mute, mute_queue)}
+    for name, (arn, letters) in roles.items():
+        target = {"RoleArn": arn, "RetryPolicy": at_once, "DeadLetterConfig": {"Arn": letters}}
+        nightly.create(name, "rate(1 hour)", definition, **target)
+    letter = nightly.letter(url)
+    assert letter["ERROR_CODE"] == "AccessDeniedException"
+    assert f"assumed-role/{role.rpartition('/')[2]}/" in letter["ERROR_MESSAGE"]
+    assert f"is not authorized to perform: ecs:RunTask on resource: {definition}" in letter["ERROR_MESSAGE"]
+    time.sleep(2)
+    assert nightly.tasks("refused") + nightly.tasks("mute") == []
+    assert "Messages" not in nightly.sqs.receive_message(QueueUrl=mute_url)
+
+
+@pytest.mark.e2e
+def test_a_role_that_scheduler_may_not_assume_is_refused_with_the_schedule(nightly: Nightly) -> None:
+    definition = nightly.define("job-of-another", "pass")
+    group = "arn:aws:scheduler:us-east-1:000000000000:schedule-group/default"
+    own = nightly.make_role(RUN_TASK, Condition={"StringEquals": {"aws:SourceArn": group}})
+    nightly.create("trusted", "rate(1 day)", definition, state="DISABLED", RoleArn=own)
+    of_another_group = nightly.make_role(RUN_TASK, Condition={"StringEquals": {"aws:SourceArn": group + "-2"}})
+    of_ecs = nightly.make_role(RUN_TASK, service="ecs-tasks.amazonaws.com")
+    for role in (of_ecs, of_another_group, "arn:aws:iam::000000000000:role/nobody"):
+        with pytest.raises(ClientError, match="must allow AWS EventBridge Scheduler to assume the role"):
+            nightly.create("untrusted", "rate(1 day)", definition, RoleArn=role)
 
 
 @pytest.mark.e2e

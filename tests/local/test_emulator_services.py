@@ -56,6 +56,37 @@ def failing(site: Site) -> bool:
     return any(d["rolloutState"] == "FAILED" for d in site.service()["deployments"])
 
 
+def test_another_port_is_the_new_tasks_own_and_the_old_ones_serve_on_theirs(site: Site) -> None:
+    site.serve(site.define(VERSION="1"), count=2, grace=30)
+    site.steady()
+    with Load(site) as load:
+        site.update(site.define(VERSION="2", READY_AFTER="3", port=8100), loadBalancers=site.behind(8100))
+        until(lambda: "draining" in site.states())
+        site.steady()
+        site.update(site.define(VERSION="3", READY_AFTER="3"), loadBalancers=site.behind(8000))
+        site.steady()
+    assert load.failed() == []
+    assert {answer[1] for answer in load.answers} == {"1", "2", "3"}
+
+
+def test_a_roll_back_from_a_crash_with_another_port_has_the_old_port_back(site: Site) -> None:
+    good = site.define(VERSION="1")
+    site.serve(good, count=2)
+    site.steady()
+    with Load(site) as load:
+        site.update(site.define(program=CRASHES, port=8100), loadBalancers=site.behind(8100))
+        assert site.ended()["status"] == "ROLLBACK_SUCCESSFUL"
+        site.steady()
+    assert load.failed() == []
+    assert site.service()["loadBalancers"] == site.behind(8000)
+    assert site.service()["taskDefinition"] == good
+    site.ecs.update_service(cluster=site.cluster, service="web", desiredCount=3)
+    until(lambda: site.states() == ["healthy"] * 3)
+
+
+CRASHES = "import time; time.sleep(1); raise SystemExit(3)"
+
+
 def test_a_crash_loop_is_rolled_back(site: Site) -> None:
     good = site.define()
     site.serve(good)
@@ -143,7 +174,8 @@ def test_two_rules_of_a_listener_have_not_the_same_priority(site: Site) -> None:
         )
         return str(made["Rules"][0]["RuleArn"])
 
-    first, second = rule(7), rule(8)
+    first = rule(7)
+    second = rule(8)
     with pytest.raises(ClientError, match=r"PriorityInUse.*'7' is currently in use"):
         rule(7)
     with pytest.raises(ClientError, match="PriorityInUse"):

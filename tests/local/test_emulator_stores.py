@@ -14,9 +14,9 @@ import asyncpg
 import psutil
 import pytest
 
-from infra.local.base_images import ensure_bases
-from infra.local.docker_engine import ensure_docker
-from infra.local.emulator import process
+from slipway_local.base_images import ensure_base_images
+from slipway_local.docker_engine import ensure_docker
+from slipway_local.emulator import process
 from tests.local.conftest import until
 
 pytestmark = pytest.mark.e2e
@@ -26,14 +26,16 @@ Aws = Callable[[str], Any]
 class Database:
     """An RDS instance with a managed password, as the program asks for it."""
 
-    def __init__(self, aws: Aws, engine: Any, name: str, wait: bool = True, new: bool = True) -> None:
-        self.aws, self.engine, self.name = aws, engine, name
+    def __init__(self, aws: Aws, engine: Any, name: str, wait: bool = True, new: bool = True, **more: Any) -> None:
+        self.aws = aws
+        self.engine = engine
+        self.name = name
         if new:
-            self._make()
+            self._make(**more)
         if wait:
             until(lambda: self.about()["DBInstanceStatus"] == "available")
 
-    def _make(self) -> None:
+    def _make(self, **more: Any) -> None:
         self.aws("rds").create_db_instance(
             DBInstanceIdentifier=self.name,
             DBInstanceClass="db.t4g.micro",
@@ -43,6 +45,7 @@ class Database:
             DBName="app",
             MasterUsername="owner",
             ManageMasterUserPassword=True,
+            **more,
         )
 
     def about(self) -> Any:
@@ -56,14 +59,14 @@ class Database:
         assert str(port) in json.dumps(found.ports)
         return found
 
-    def sql(self, statement: str, user: str = "owner", password: str = "") -> Any:
+    def sql(self, statement: str, user: str = "owner", password: str = "", tls: str = "require") -> Any:
         secret = self.aws("secretsmanager").get_secret_value(SecretId=self.about()["MasterUserSecret"]["SecretArn"])
         word = password or json.loads(secret["SecretString"])["password"]
 
         async def ask() -> Any:
             port = self.about()["Endpoint"]["Port"]
             connection = await asyncpg.connect(
-                host="127.0.0.1", port=port, user=user, password=word, database="app", ssl="require"
+                host="127.0.0.1", port=port, user=user, password=word, database="app", ssl=tls
             )
             try:
                 return await connection.fetch(statement)
@@ -73,7 +76,7 @@ class Database:
         def asked() -> Any:
             try:
                 return [asyncio.run(ask())]
-            except (OSError, asyncpg.CannotConnectNowError):
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
                 return None  # it is starting
 
         return until(asked)[0]
@@ -84,7 +87,7 @@ class Database:
 
 @pytest.fixture(scope="module")
 def images(emulator: process.Emulator) -> None:
-    ensure_bases(["postgres:15-alpine", "redis:7-alpine"])
+    ensure_base_images(["postgres:15-alpine", "redis:7-alpine"])
 
 
 @pytest.fixture
@@ -101,6 +104,21 @@ def database(images: None, aws: Aws, engine: Any) -> Iterator[Database]:
 def test_a_database_keeps_data_and_roles_over_a_restart_of_its_container(database: Database) -> None:
     database.container.restart()
     assert database.sql("SELECT title FROM item", "app", "of the app")[0]["title"] == "Lighthouse"
+
+
+def test_a_database_takes_no_connection_without_tls_unless_its_parameter_group_says_so(
+    database: Database, aws: Aws, engine: Any
+) -> None:
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="no encryption"):
+        database.sql("SELECT 1", "app", "of the app", tls="disable")
+    aws("rds").create_db_parameter_group(
+        DBParameterGroupName="plain", DBParameterGroupFamily="postgres15", Description="plain"
+    )
+    off = {"ParameterName": "rds.force_ssl", "ParameterValue": "0", "ApplyMethod": "immediate"}
+    aws("rds").modify_db_parameter_group(DBParameterGroupName="plain", Parameters=[off])
+    plain = Database(aws, engine, "shop-local-database-91a1234", DBParameterGroupName="plain")
+    assert plain.sql("SELECT 1 AS one", tls="disable")[0]["one"] == 1
+    assert plain.sql("SELECT 1 AS one")[0]["one"] == 1
 
 
 def test_a_database_that_dies_as_soon_as_it_answers_keeps_what_was_written(images: None, aws: Aws, engine: Any) -> None:
@@ -125,10 +143,10 @@ def test_the_next_local_aws_takes_the_data_over_and_a_deleted_database_leaves_no
     database: Database, emulator: process.Emulator, aws: Aws, engine: Any
 ) -> None:
     volumes = database.volumes()
-    killed = psutil.Process(process.recorded().pid)  # type: ignore[union-attr]  # it runs
+    killed = psutil.Process(process.read_recorded_emulator().pid)  # type: ignore[union-attr]  # it runs
     killed.kill()
     killed.wait(10)
-    process.start(emulator.port, ensure_docker().bridge_address)
+    process.start_emulator(emulator.port, ensure_docker().bridge_address)
     after = Database(aws, engine, "shop-local-database-cafe123")
     assert after.sql("SELECT title FROM item")[0]["title"] == "Lighthouse"  # with the new owner's password
     assert after.sql("SELECT title FROM item", "app", "of the app")

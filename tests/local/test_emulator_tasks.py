@@ -1,4 +1,4 @@
-"""What ECS does with one task, and ministack alone does not: each test fails without infra/local/emulator/ecs."""
+"""What ECS does with one task and ministack alone does not: each test fails without slipway_local/emulator/ecs."""
 
 from __future__ import annotations
 
@@ -8,61 +8,16 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator.ecs.dependencies import layers, refused
-from tests.local.conftest import BASE_IMAGE, until
+from tests.local.conftest import until
+from tests.local.ecs_tasks import SLEEP, Tasks, python
 
 pytestmark = pytest.mark.e2e
 Aws = Callable[[str], Any]
 
 
-class Tasks:
-    """Runs task definitions of a cluster."""
-
-    def __init__(self, aws: Aws, engine: Any) -> None:
-        self.ecs, self.engine = aws("ecs"), engine
-        self.cluster = self.ecs.create_cluster(clusterName="tasks")["cluster"]["clusterArn"]
-
-    def run(self, *containers: dict[str, Any], **more: Any) -> str:
-        definitions = [{"image": BASE_IMAGE, "essential": True, **container} for container in containers]
-        self.ecs.register_task_definition(
-            family="task",
-            containerDefinitions=definitions,
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="256",
-            memory="512",
-            **more,
-        )
-        started = self.ecs.run_task(cluster=self.cluster, taskDefinition="task", launchType="FARGATE")
-        return str(started["tasks"][0]["taskArn"])
-
-    def get(self, arn: str) -> Any:
-        return self.ecs.describe_tasks(cluster=self.cluster, tasks=[arn])["tasks"][0]
-
-    def reaches(self, arn: str, status: str, seconds: float = 60) -> Any:
-        until(lambda: self.get(arn)["lastStatus"] == status, seconds)
-        return self.get(arn)
-
-    def containers(self, arn: str) -> dict[str, Any]:
-        mine = {"label": f"slipway.task={arn.rsplit('/', 1)[-1]}"}
-        found = self.engine.containers.list(all=True, filters=mine)
-        return {container.labels["slipway.container"]: container for container in found}
-
-    def stop(self, arn: str) -> Any:
-        self.ecs.stop_task(cluster=self.cluster, task=arn)
-        return self.reaches(arn, "STOPPED")
-
-
 @pytest.fixture(scope="module")
 def tasks(aws: Aws, engine: Any) -> Tasks:
     return Tasks(aws, engine)
-
-
-def python(program: str) -> list[str]:
-    return ["python3", "-c", program]
-
-
-SLEEP = python("import time, signal, sys; signal.signal(15, lambda *_: sys.exit(0)); time.sleep(600)")
 
 
 def test_a_container_runs_with_every_option_of_its_definition(tasks: Tasks) -> None:
@@ -81,7 +36,8 @@ def test_a_container_runs_with_every_option_of_its_definition(tasks: Tasks) -> N
     )
     tasks.reaches(arn, "RUNNING")
     container = tasks.containers(arn)["web"]
-    config, host = container.attrs["Config"], container.attrs["HostConfig"]
+    config = container.attrs["Config"]
+    host = container.attrs["HostConfig"]
     assert config["Entrypoint"] == ["python3"]
     assert config["User"] == "10001:10001"
     assert config["WorkingDir"] == "/usr"
@@ -158,7 +114,8 @@ def test_a_secure_parameter_reaches_the_container_decrypted(tasks: Tasks, aws: A
 def test_a_secret_is_of_the_version_that_the_definition_names(tasks: Tasks, aws: Aws) -> None:
     secrets = aws("secretsmanager")
     made = secrets.create_secret(Name="turning", SecretString='{"token": "first"}')
-    secret, first = made["ARN"], made["VersionId"]
+    secret = made["ARN"]
+    first = made["VersionId"]
     secrets.put_secret_value(SecretId=secret, SecretString='{"token": "second"}')
     check = ["sh", "-c", 'test "$OLD $PREVIOUS $NEW" = "first first second"']
     named = {"OLD": f"{secret}:token::{first}", "PREVIOUS": f"{secret}:token:AWSPREVIOUS:", "NEW": f"{secret}:token::"}
@@ -199,67 +156,6 @@ def test_what_would_be_ignored_is_refused(tasks: Tasks) -> None:
         tasks.run({"name": "web", "command": SLEEP, "links": ["other"]})
 
 
-def first(program: str, **more: Any) -> dict[str, Any]:
-    return {"name": "prepare", "command": python(program), "essential": False, **more}
-
-
-def behind(condition: str, command: list[str] = SLEEP) -> dict[str, Any]:
-    return {
-        "name": "web",
-        "command": command,
-        "dependsOn": [{"containerName": "prepare", "condition": condition}],
-    }
-
-
-def test_a_container_waits_for_the_success_of_the_first(tasks: Tasks) -> None:
-    arn = tasks.run(behind("SUCCESS"), first("import time; time.sleep(4)"))
-    until(lambda: "prepare" in tasks.containers(arn))
-    time.sleep(1)
-    assert "web" not in tasks.containers(arn)
-    assert tasks.get(arn)["lastStatus"] == "PENDING"
-    running = tasks.reaches(arn, "RUNNING")
-    assert by_name(running)["prepare"]["exitCode"] == 0
-    tasks.stop(arn)
-
-
-def test_a_first_container_that_fails_ends_the_task_and_the_other_is_never_started(tasks: Tasks) -> None:
-    arn = tasks.run(behind("SUCCESS"), first("raise SystemExit(3)"))
-    ended = tasks.reaches(arn, "STOPPED")
-    assert ended["stopCode"] == "EssentialContainerExited"
-    assert by_name(ended)["prepare"]["exitCode"] == 3
-    assert by_name(ended)["web"]["exitCode"] == 143
-    assert "runtimeId" not in by_name(ended)["web"]
-
-
-def test_completion_is_enough_where_success_is_not_asked_for(tasks: Tasks) -> None:
-    arn = tasks.run(behind("COMPLETE"), first("raise SystemExit(3)"))
-    assert by_name(tasks.reaches(arn, "RUNNING"))["prepare"]["exitCode"] == 3
-    tasks.stop(arn)
-
-
-def test_a_start_is_enough_where_only_that_is_asked_for(tasks: Tasks) -> None:
-    arn = tasks.run(behind("START"), first("import time; time.sleep(600)", stopTimeout=2))
-    tasks.reaches(arn, "RUNNING")
-    assert set(tasks.containers(arn)) == {"pause", "prepare", "web"}
-    tasks.stop(arn)
-
-
-def test_a_dependency_is_given_up_after_its_start_timeout(tasks: Tasks) -> None:
-    arn = tasks.run(behind("SUCCESS"), first("import time; time.sleep(600)", startTimeout=2, stopTimeout=2))
-    ended = tasks.reaches(arn, "STOPPED")
-    assert by_name(ended)["web"]["exitCode"] == 143
-    assert "after 2 s" in by_name(ended)["web"]["reason"]
-
-
-def test_a_task_that_is_stopped_while_it_starts_leaves_nothing_and_keeps_the_reason(tasks: Tasks) -> None:
-    arn = tasks.run(behind("SUCCESS"), first("import time; time.sleep(600)", stopTimeout=2))
-    until(lambda: "prepare" in tasks.containers(arn))
-    tasks.ecs.stop_task(cluster=tasks.cluster, task=arn, reason="not wanted")
-    ended = tasks.reaches(arn, "STOPPED")
-    assert (ended["stopCode"], ended["stoppedReason"]) == ("UserInitiated", "not wanted")
-    assert tasks.containers(arn) == {}
-
-
 def test_containers_without_an_order_stop_together(tasks: Tasks) -> None:
     stubborn = python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)")
     names = ("one", "two", "three")
@@ -285,36 +181,6 @@ def test_a_container_that_is_out_of_memory_says_so(tasks: Tasks) -> None:
     (container,) = ended["containers"]
     assert container["exitCode"] == 137
     assert container["reason"].startswith("OutOfMemoryError")
-
-
-def test_a_dependency_that_ecs_does_not_take_is_refused(tasks: Tasks) -> None:
-    with pytest.raises(tasks.ecs.exceptions.ClientException, match="essential container"):
-        tasks.run(behind("SUCCESS"), first("pass") | {"essential": True})
-
-
-def by_name(task: Any) -> dict[str, Any]:
-    return {container["name"]: container for container in task["containers"]}
-
-
-@pytest.mark.parametrize(
-    ("condition", "other", "told"),
-    [
-        ("COMPLETE", {"essential": True}, "can't be set on an essential container"),
-        ("SUCCESS", {}, "can't be set on an essential container"),
-        ("HEALTHY", {"essential": False}, "no health check"),
-        ("READY", {"essential": False}, "a condition is one of"),
-        ("START", {"name": "another"}, "not in this task"),
-        ("START", {"dependsOn": [{"containerName": "web", "condition": "START"}]}, "depend on each other"),
-    ],
-)
-def test_a_wrong_dependency_is_named(condition: str, other: dict[str, Any], told: str) -> None:
-    web = {"name": "web", "dependsOn": [{"containerName": "prepare", "condition": condition}]}
-    assert told in refused([web, {"name": "prepare"} | other])
-
-
-def test_containers_start_behind_what_they_depend_on() -> None:
-    web = {"name": "web", "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}]}
-    assert layers([web, {"name": "init"}, {"name": "redis"}]) == [["init", "redis"], ["web"]]
 
 
 def test_a_database_instance_has_a_managed_master_password(aws: Aws) -> None:

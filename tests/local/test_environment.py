@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 import pytest
 
-from infra.local.docker_engine import ensure_docker, stop_docker_if_ours
+from slipway_local.docker_engine import ensure_docker, stop_managed_docker
 from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
 from tests.local.conftest import BASE_IMAGE
 from tests.local.load import Load
@@ -247,13 +247,13 @@ def test_the_logs_of_app_and_emulator_can_be_read(clone: Clone) -> None:
     found = clone.slipway("logs", "--process", "web", "--grep", '"POST".*/users/').splitlines()
     assert [json.loads(line)["line"]["status"] for line in found] == [201]
     assert "There is no process wbe" in clone.slipway("logs", "-p", "wbe", code=1)
-    following = clone.start("logs", "--follow", "-n", "1", "--grep", "unmatched")
+    create_from_values = clone.start("logs", "--follow", "-n", "1", "--grep", "unmatched")
     time.sleep(3)
     clone.get("/nothing-here")
-    assert following.stdout
-    assert json.loads(following.stdout.readline())["line"]["status"] == 404
-    following.terminate()
-    assert following.communicate(timeout=20) == ("", "")
+    assert create_from_values.stdout
+    assert json.loads(create_from_values.stdout.readline())["line"]["status"] == 404
+    create_from_values.terminate()
+    assert create_from_values.communicate(timeout=20) == ("", "")
     assert clone.slipway("logs", "emulator")
 
 
@@ -490,7 +490,7 @@ def test_down_leaves_no_container_no_volume_no_process(clone: Clone) -> None:
         assert clone.containers() == []
         assert clone.volumes() == []
     finally:
-        stop_docker_if_ours()
+        stop_managed_docker()
 
 
 def _until(done: Callable[[], bool]) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.release import image_prune
-from infra.release.image_tag import free_the_tag
+from slipway.config.errors import SlipwayError
+from slipway.release import image_prune
+from slipway.release.image_tag import retag_existing_image
 
 pytestmark = pytest.mark.e2e
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -46,7 +46,7 @@ def test_without_it_the_registry_refuses_the_push(ecr: Any) -> None:
 
 def test_the_new_image_gets_the_tag_and_the_old_one_keeps_a_tag_of_its_own(ecr: Any) -> None:
     old = push(ecr, 1, "abc")
-    free_the_tag(ecr, "app", "abc")
+    retag_existing_image(ecr, "app", "abc")
     new = push(ecr, 2, "abc")
     kept = f"abc-{old.removeprefix('sha256:')[:12]}"
     assert tags(ecr) == {"abc": new, kept: old}
@@ -54,14 +54,14 @@ def test_the_new_image_gets_the_tag_and_the_old_one_keeps_a_tag_of_its_own(ecr: 
 
 def test_back_and_forth_any_number_of_times(ecr: Any) -> None:
     for number in (1, 2, 1, 2, 1):
-        free_the_tag(ecr, "app", "abc")
+        retag_existing_image(ecr, "app", "abc")
         newest = push(ecr, number, "abc")
     assert tags(ecr)["abc"] == newest
     assert len(set(tags(ecr).values())) == 2
 
 
 def test_a_tag_that_nobody_has_is_free(ecr: Any) -> None:
-    free_the_tag(ecr, "app", "abc")
+    retag_existing_image(ecr, "app", "abc")
     assert tags(ecr) == {}
 
 
@@ -91,10 +91,10 @@ class Site:
         self.ecs.deregister_task_definition(taskDefinition=definition)
 
     def used(self) -> set[str]:
-        return image_prune.used(self.aws, self.cluster, ["web"])
+        return image_prune.find_used_digests(self.aws, self.cluster, ["web"])
 
     def old(self, keep: int) -> list[str]:
-        return [each.digest for each in image_prune.prunable(self.aws, "app", self.used(), keep).old]
+        return [each.digest for each in image_prune.select_unused_images(self.aws, "app", self.used(), keep).old]
 
     def close(self) -> None:
         self.ecs.delete_service(cluster=self.cluster, service="web", force=True)
@@ -121,8 +121,8 @@ def test_what_is_served_was_served_or_may_run_next_stays_whatever_the_count(site
     assert site.used() == {before, now, sidecar, nightly}
     assert set(site.old(keep=0)) == {dropped, newest}
     assert site.old(keep=6) == []
-    pruning = image_prune.prunable(site.aws, "app", site.used(), keep=0)
-    image_prune.delete(site.aws, pruning)
+    pruning = image_prune.select_unused_images(site.aws, "app", site.used(), keep=0)
+    image_prune.delete_images(site.aws, pruning)
     assert set(tags(site.ecr).values()) == site.used()
     assert site.old(keep=0) == []
 
@@ -154,8 +154,8 @@ class Registry:
 
 def test_the_newest_stay_whether_used_or_not_and_what_the_registry_keeps_is_told() -> None:
     aws = Clients(lambda _: Registry())
-    pruning = image_prune.prunable(aws, "app", {"sha256:2"}, 2)
+    pruning = image_prune.select_unused_images(aws, "app", {"sha256:2"}, 2)
     assert [each.digest for each in pruning.old] == ["sha256:3", "sha256:1"]
     assert (pruning.used, pruning.newest) == (1, 2)
-    with pytest.raises(SlipwayError, match="keeps sha256:1, and 1 others: is referenced"):
-        image_prune.delete(aws, pruning)
+    with pytest.raises(SlipwayError, match="did not delete sha256:1, and 1 others: is referenced"):
+        image_prune.delete_images(aws, pruning)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from infra.local.provider.kind import Context, Refused
-from infra.local.provider.types import TYPES
+from slipway_local.provider.resource_type import ProviderContext, UnsupportedOperation
+from slipway_local.provider.types import RESOURCE_TYPES
 from tests.local.engine_stack import Stack
 
 pytestmark = pytest.mark.e2e
 Aws = Callable[[str], Any]
-PROOF, TEXT = ("_acme-challenge.app.example.test.", "CNAME"), ("app.example.test.", "TXT")
+PROOF = ("_acme-challenge.app.example.test.", "CNAME")
+TEXT = ("app.example.test.", "TXT")
 ISSUER = "token.actions.githubusercontent.com"
 PROGRAM = """
 zone = "%(zone)s"
@@ -222,7 +223,8 @@ def change_by_hand(edge: Stack, zone: str, aws: Aws) -> None:
     changes = [{"Action": "UPSERT", "ResourceRecordSet": proof}, {"Action": "DELETE", "ResourceRecordSet": text}]
     aws("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
     found = web_acl(edge, aws)
-    acl, token = found["WebACL"], found["LockToken"]
+    acl = found["WebACL"]
+    token = found["LockToken"]
     acl["Rules"][1]["Action"] = {"Count": {}}
     quiet = {"Name": "SQLi_BODY", "ActionToUse": {"Count": {}}}
     acl["Rules"][2]["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"] = [quiet]
@@ -254,7 +256,8 @@ def left(zone: str, aws: Aws) -> list[Any]:
 
 def test_nothing_drifts_by_itself_and_a_change_by_hand_is_shown_and_mended(edge: Stack, zone: str, aws: Aws) -> None:
     edge.run("preview", "--refresh", "--expect-no-changes", "--stack", "probe")
-    made, rules = records(zone, aws), web_acl(edge, aws)["WebACL"]["Rules"]
+    made = records(zone, aws)
+    rules = web_acl(edge, aws)["WebACL"]["Rules"]
     change_by_hand(edge, zone, aws)
     told = edge.run("preview", "--refresh", "--stack", "probe")
     for line in (
@@ -316,5 +319,5 @@ def test_a_forgotten_validation_record_is_named(stack: Stack) -> None:
 )
 def test_a_statement_that_is_not_done_is_refused_by_name(statement: dict[str, Any], words: str) -> None:
     given = {"rules": [{"name": "lands", "priority": 0, "statement": statement}]}
-    with pytest.raises(Refused, match=f"rule lands.*{words}"):
-        TYPES["aws:wafv2/webAcl:WebAcl"].prepare(Context(), given)
+    with pytest.raises(UnsupportedOperation, match=f"rule lands.*{words}"):
+        RESOURCE_TYPES["aws:wafv2/webAcl:WebAcl"].prepare(ProviderContext(), given)

@@ -46,13 +46,15 @@ aws.backup.Selection("chosen", plan_id=copies.id, iam_role_arn="arn:aws:iam::000
                      resources=["arn:aws:rds:us-east-1:000000000000:db:one"])
 
 queue = aws.sqs.Queue("lost")
+starter = aws.iam.Role("scheduler", assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+    "Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}]}))
 aws.scheduler.Schedule(
     "nightly", name="nightly", description="the clean-up", schedule_expression="cron(30 3 * * ? *)",
     schedule_expression_timezone="Europe/Berlin", state="DISABLED",
     flexible_time_window={"mode": "FLEXIBLE", "maximum_window_in_minutes": 15},
     target={
         "arn": "arn:aws:ecs:us-east-1:000000000000:cluster/main",
-        "role_arn": "arn:aws:iam::000000000000:role/scheduler",
+        "role_arn": starter.arn,
         "input": json.dumps({"containerOverrides": [{"name": "job", "command": ["clean"]}]}),
         "ecs_parameters": {
             "task_definition_arn": "arn:aws:ecs:us-east-1:000000000000:task-definition/job:1", "task_count": 1,

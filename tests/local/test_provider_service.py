@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.provider.kind import Context, InitFailed, Properties, Refused
-from infra.local.provider.types import TYPES
+from slipway_local.provider.resource_type import InitFailed, Properties, ProviderContext, UnsupportedOperation
+from slipway_local.provider.types import RESOURCE_TYPES
+from tests.local.conftest import until
 from tests.local.site import Site
 
 pytestmark = pytest.mark.e2e
-SERVICE = TYPES["aws:ecs/service:Service"]
+SERVICE = RESOURCE_TYPES["aws:ecs/service:Service"]
 
 
 def wanted(site: Site, definition: str, **more: Any) -> Properties:
@@ -38,22 +39,22 @@ def crashing(site: Site, code: int) -> str:
 def test_the_first_update_with_the_fix_succeeds_after_a_first_deployment_that_failed(site: Site) -> None:
     old = wanted(site, crashing(site, 3))
     with pytest.raises(InitFailed, match="ROLLBACK_FAILED") as failed:
-        SERVICE.create(Context(), old)
+        SERVICE.create(ProviderContext(), old)
     assert "web exited with 3" in str(failed.value)
     new = wanted(site, site.define())
-    SERVICE.update(Context(), failed.value.id, old, new)
+    SERVICE.update(ProviderContext(), failed.value.id, old, new)
     assert site.service()["taskDefinition"] == new["taskDefinition"]
 
 
 def test_a_failure_names_the_reasons_of_its_own_tasks_and_the_check_that_failed(site: Site) -> None:
     good = wanted(site, site.define())
-    arn, _ = SERVICE.create(Context(), good)
+    arn, _ = SERVICE.create(ProviderContext(), good)
     first = wanted(site, crashing(site, 3))
     with pytest.raises(InitFailed, match="web exited with 3"):
-        SERVICE.update(Context(), arn, good, first)
+        SERVICE.update(ProviderContext(), arn, good, first)
     second = wanted(site, site.define(READY_AFTER="9999"))
     with pytest.raises(InitFailed, match="ROLLBACK_SUCCESSFUL") as failed:
-        SERVICE.update(Context(), arn, first, second)
+        SERVICE.update(ProviderContext(), arn, first, second)
     told = str(failed.value)
     assert "Task failed ELB health checks" in told
     assert "Health checks failed with these codes: [503]" in told
@@ -62,6 +63,27 @@ def test_a_failure_names_the_reasons_of_its_own_tasks_and_the_check_that_failed(
 
 
 def test_a_way_to_roll_out_that_the_local_ecs_lacks_is_refused(site: Site) -> None:
-    with pytest.raises(Refused, match="ROLLING only"):
-        SERVICE.create(Context(), wanted(site, site.define(), deploymentConfiguration={"strategy": "CANARY"}))
+    with pytest.raises(UnsupportedOperation, match="ROLLING only"):
+        SERVICE.create(ProviderContext(), wanted(site, site.define(), deploymentConfiguration={"strategy": "CANARY"}))
     site.serve(site.define())  # what the fixture removes
+
+
+def test_the_lowest_count_of_a_scalable_target_is_what_runs_and_a_later_update_leaves_it(site: Site) -> None:
+    created = wanted(site, site.define(), desiredCount=3)
+    arn, _ = SERVICE.create(ProviderContext(), created)
+    capacity = {
+        "resourceId": f"service/{site.cluster.rsplit('/', 1)[-1]}/web",
+        "scalableDimension": "ecs:service:DesiredCount",
+        "serviceNamespace": "ecs",
+        "minCapacity": 3,
+        "maxCapacity": 6,
+    }
+    target = RESOURCE_TYPES["aws:appautoscaling/target:Target"]
+    id, _ = target.create(ProviderContext(), capacity)
+    target.update(ProviderContext(), id, capacity, capacity | {"minCapacity": 1})
+    until(lambda: site.service()["runningCount"] == 1)
+    SERVICE.update(ProviderContext(), arn, created, created | {"taskDefinition": site.define(VERSION="2")})
+    assert site.service()["desiredCount"] == 1
+    assert site.get() == (200, "2")
+    SERVICE.update(ProviderContext(), arn, created, created | {"desiredCount": 2})
+    assert site.service()["desiredCount"] == 2

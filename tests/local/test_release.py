@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.local.emulator.process import Emulator
-from infra.release import deployments, rollout
-from infra.release.capacity import check_image
-from infra.release.client import Aws
-from infra.release.promote import find, served_by
-from infra.release.rollout import Service
-from infra.release.smoke import Smoke
-from infra.release.stack import Stack
-from infra.release.verify import verify
+from slipway.config.errors import SlipwayError
+from slipway.release import deployments, rollout
+from slipway.release.aws_session import AwsSession
+from slipway.release.deployed_stack import DeployedStack
+from slipway.release.preflight import check_image
+from slipway.release.promote import find_served_digest, plan_promotion
+from slipway.release.rollout import ExpectedService
+from slipway.release.smoke_test import SmokeTest
+from slipway.release.verify import verify_rollout
+from slipway_local.emulator.process import Emulator
 from tests.local.conftest import BASE_IMAGE
 from tests.local.site import Load, Site
 
@@ -30,32 +30,33 @@ def said() -> list[str]:
     return []
 
 
-def service(site: Site, definition: str) -> Service:
-    return Service(site.cluster, "web", definition)
+def service(site: Site, definition: str) -> ExpectedService:
+    return ExpectedService(site.cluster, "web", definition)
 
 
-def front(site: Site, release: str | None) -> Smoke:
-    return Smoke(f"http://{site.name}.alb.localhost:{site.port}/", release, patience=3)
+def front(site: Site, release: str | None) -> SmokeTest:
+    return SmokeTest(f"http://{site.name}.alb.localhost:{site.port}/", release, patience=3)
 
 
 def test_a_good_rollout_is_followed_and_verified_through_the_front_door(
-    site: Site, local: Aws, said: list[str]
+    site: Site, local: AwsSession, said: list[str]
 ) -> None:
     site.serve(site.define(VERSION="one"), grace=30)
     site.ended()
     asked = site.define(VERSION="two", READY_AFTER="3")
     site.update(asked)
-    found = verify(local, service(site, asked), said.append, front_door=front(site, "two"))
+    found = verify_rollout(local, service(site, asked), said.append, front_door=front(site, "two"))
     assert found.deployment.task_definition == asked
     assert any("1 pending" in line or "1 running" in line for line in said)
-    assert said[-2].endswith("as release two")
+    assert said[-3].endswith("as release two")
+    assert "were killed (exit code 137)" in said[-2], "this program is deaf to SIGTERM"
     assert "complete" in said[-1], "where the seconds went"
     again: list[str] = []
-    verify(local, service(site, asked), again.append, front_door=front(site, "two"))
+    verify_rollout(local, service(site, asked), again.append, front_door=front(site, "two"))
     assert len(again) == 1, "nothing changed, so only the front door is said"
 
 
-def test_a_rollout_that_was_rolled_back_is_never_a_success(site: Site, local: Aws, said: list[str]) -> None:
+def test_a_rollout_that_was_rolled_back_is_never_a_success(site: Site, local: AwsSession, said: list[str]) -> None:
     site.serve(site.define(VERSION="one"), count=2)
     site.ended()
     with Load(site) as load:
@@ -63,18 +64,20 @@ def test_a_rollout_that_was_rolled_back_is_never_a_success(site: Site, local: Aw
         site.update(asked)
         for _ in range(2):
             with pytest.raises(SlipwayError) as failed:
-                verify(local, service(site, asked), said.append, again=False)
+                verify_rollout(local, service(site, asked), said.append, again=False)
     assert load.failed() == []
     told = str(failed.value)
     assert "rolled back" in told
     assert "web exited with 3" in told
     assert "about to fall" in told
     assert f"Running now: 2 of {site.name}:1." in told
-    newest = replace(rollout.deployments(local, site.cluster, "web")[0], status="ROLLBACK_IN_PROGRESS")
-    assert "rolling back" in rollout.progress(local, service(site, asked), newest).text  # may be over between two polls
+    newest = replace(rollout.get_service_deployments(local, site.cluster, "web")[0], status="ROLLBACK_IN_PROGRESS")
+    assert (
+        "rolling back" in rollout.get_rollout_progress(local, service(site, asked), newest).text
+    )  # may be over between two polls
 
 
-def test_a_rollout_that_failed_before_is_tried_once_more(site: Site, local: Aws, said: list[str]) -> None:
+def test_a_rollout_that_failed_before_is_tried_once_more(site: Site, local: AwsSession, said: list[str]) -> None:
     """The cause may have been outside: what it needs is there now, and its task definition is the same."""
     site.serve(site.define(VERSION="one"))
     site.ended()
@@ -82,34 +85,34 @@ def test_a_rollout_that_failed_before_is_tried_once_more(site: Site, local: Aws,
     site.update(asked)
     site.ended()
     with pytest.raises(SlipwayError, match="web exited with 3"):
-        verify(local, service(site, asked), said.append)
-    assert "trying it once more" in said[0]
+        verify_rollout(local, service(site, asked), said.append)
+    assert "trying again" in said[0]
     assert [each["status"] for each in site.history()] == ["ROLLBACK_SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
 
 
-def test_a_service_that_somebody_changed_by_hand_is_put_back(site: Site, local: Aws, said: list[str]) -> None:
+def test_a_service_that_somebody_changed_by_hand_is_put_back(site: Site, local: AwsSession, said: list[str]) -> None:
     asked = site.define(VERSION="one")
     site.serve(asked)
     site.ended()
     site.update(site.define(VERSION="other"))
     site.ended()
-    verify(local, service(site, asked), said.append, front_door=front(site, "one"))
-    assert f"Somebody else deployed {site.name}:2 to web" in said[0]
+    verify_rollout(local, service(site, asked), said.append, front_door=front(site, "one"))
+    assert f"{site.name}:2 was deployed to web" in said[0]
     assert site.get() == (200, "one")
 
 
-def test_a_first_deployment_that_fails_is_told_with_its_log(site: Site, local: Aws, said: list[str]) -> None:
+def test_a_first_deployment_that_fails_is_told_with_its_log(site: Site, local: AwsSession, said: list[str]) -> None:
     asked = site.define(program=CRASHES)
     site.serve(asked)
-    with pytest.raises(SlipwayError, match=r"(?s)no revision that ECS could go back to.*about to fall"):
-        verify(local, service(site, asked), said.append)
+    with pytest.raises(SlipwayError, match=r"(?s)no revision that ECS could roll back to.*about to fall"):
+        verify_rollout(local, service(site, asked), said.append)
 
 
-def test_an_answer_of_another_release_is_no_success(site: Site, local: Aws, said: list[str]) -> None:
+def test_an_answer_of_another_release_is_no_success(site: Site, local: AwsSession, said: list[str]) -> None:
     asked = site.define(VERSION="one")
     site.serve(asked)
     with pytest.raises(SlipwayError, match="not as two"):
-        verify(local, service(site, asked), said.append, front_door=front(site, "two"))
+        verify_rollout(local, service(site, asked), said.append, front_door=front(site, "two"))
 
 
 @pytest.fixture(scope="module")
@@ -124,73 +127,73 @@ def pushed(engine: Any, aws: Callable[[str], Any], emulator: Emulator) -> Iterat
     engine.images.remove(f"{name}:1", force=True)
 
 
-def test_an_image_is_looked_for_by_digest_and_architecture(pushed: str, local: Aws) -> None:
+def test_an_image_is_looked_for_by_digest_and_architecture(pushed: str, local: AwsSession) -> None:
     check_image(local, pushed, "X86_64")
     with pytest.raises(SlipwayError, match=r"built for amd64.*arm64"):
         check_image(local, pushed, "ARM64")
     with pytest.raises(SlipwayError, match="has no image"):
         check_image(local, pushed[:-4] + "0000", "X86_64")
-    with pytest.raises(SlipwayError, match="by digest"):
+    with pytest.raises(SlipwayError, match="has no digest"):
         check_image(local, pushed.partition("@")[0] + ":1", "X86_64")
 
 
 def test_the_last_deployments_are_listed_and_one_to_go_back_to_is_found(
-    site: Site, local: Aws, pushed: str, said: list[str]
+    site: Site, local: AwsSession, pushed: str, said: list[str]
 ) -> None:
     digest = pushed.partition("@")[2]
     first = site.define(image=pushed, RELEASE="abc123-0011")
     site.serve(first)
     site.ended()
-    assert verify(local, service(site, first), said.append).digests == {"web": digest}
+    assert verify_rollout(local, service(site, first), said.append).digests == {"web": digest}
     site.update(site.define(VERSION="2", RELEASE="def456-2233"))
     site.ended()
-    newest, oldest = deployments.past(local, site.cluster, "web")
+    newest, oldest = deployments.list_past_deployments(local, site.cluster, "web")
     assert (newest.git, newest.result, oldest.git) == ("def456", "SUCCESSFUL", "abc123")
     assert oldest.digest == digest
     assert newest.seconds is not None
     assert newest.seconds > 0
-    assert deployments.former([newest, oldest]) == oldest
-    assert deployments.former([newest, oldest], digest) == oldest
-    assert deployments.former([newest, oldest], "sha256:none") is None
+    assert deployments.find_former_deployment([newest, oldest]) == oldest
+    assert deployments.find_former_deployment([newest, oldest], digest) == oldest
+    assert deployments.find_former_deployment([newest, oldest], "sha256:none") is None
 
 
-def test_the_oldest_revisions_are_deregistered_but_none_that_runs(site: Site, local: Aws) -> None:
+def test_the_oldest_revisions_are_deregistered_but_none_that_runs(site: Site, local: AwsSession) -> None:
     running = site.define()
     site.serve(running)
     site.ended()
     later = [site.define() for _ in range(3)]
-    gone = deployments.deregister_oldest(local, site.cluster, site.name, "web", keep=2)
+    gone = deployments.deregister_oldest_revisions(local, site.cluster, site.name, "web", keep=2)
     assert gone == [later[0]]
-    assert rollout.deployments(local, site.cluster, "web")[0].task_definition == running
+    assert rollout.get_service_deployments(local, site.cluster, "web")[0].task_definition == running
 
 
-def stack_of(site: Site, local: Aws) -> Stack:
+def stack_of(site: Site, local: AwsSession) -> DeployedStack:
     """The site as a deployed stack has it."""
     url = f"http://{site.name}.alb.localhost:{site.port}/"
-    return Stack("staging", local, site.cluster, {"web": "web"}, {"url": url, "health": {"live": "/"}})
+    return DeployedStack("staging", local, site.cluster, {"web": "web"}, {"url": url, "health": {"live": "/"}})
 
 
-def test_what_is_promoted_is_what_serves_healthily(site: Site, local: Aws, pushed: str, said: list[str]) -> None:
+def test_what_is_promoted_is_what_serves_healthily(site: Site, local: AwsSession, pushed: str, said: list[str]) -> None:
     digest = pushed.partition("@")[2]
     site.serve(site.define(image=pushed))
-    assert served_by(stack_of(site, local), said.append) == digest  # a rollout under way is waited for
+    assert find_served_digest(stack_of(site, local), said.append) == digest  # a rollout under way is waited for
     site.update(site.define(program=CRASHES, image=pushed))
     with pytest.raises(SlipwayError, match=r"(?s)rolled back.*about to fall"):
-        served_by(stack_of(site, local), said.append)
+        find_served_digest(stack_of(site, local), said.append)
 
 
 def test_another_digest_than_the_one_that_serves_is_refused(
-    site: Site, local: Aws, pushed: str, said: list[str]
+    site: Site, local: AwsSession, pushed: str, said: list[str]
 ) -> None:
     site.serve(site.define(image=pushed))
     staging = stack_of(site, local)
-    with pytest.raises(SlipwayError, match=r"staging serves sha256:\w+, and not sha256:0000"):
-        find(staging, replace(staging, name="prod"), "sha256:0000", said.append)
+    with pytest.raises(SlipwayError, match=r"staging runs sha256:\w+, and not sha256:0000"):
+        plan_promotion(staging, replace(staging, name="prod"), "sha256:0000", said.append)
     with pytest.raises(SlipwayError, match="cannot be promoted to itself"):
-        find(staging, staging, "", said.append)
+        plan_promotion(staging, staging, "", said.append)
 
 
-def test_of_one_off_tasks_the_newest_revisions_stay(site: Site, local: Aws) -> None:
+def test_of_one_off_tasks_the_newest_revisions_stay(site: Site, local: AwsSession) -> None:
     first, *later = [site.define() for _ in range(3)]
     site.serve(later[-1])
-    assert deployments.deregister_oldest(local, site.cluster, site.name, keep=2) == [first]
+    assert deployments.deregister_oldest_revisions(local, site.cluster, site.name, keep=2) == [first]

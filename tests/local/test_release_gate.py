@@ -20,12 +20,11 @@ pytestmark = pytest.mark.e2e
 
 PROGRAM = """
 import json, time
-from infra.release import gate
-from infra.release.capacity import Tasks
-from infra.release import program
+from slipway.release import post_deploy_verification, pre_deploy_hooks
+from slipway.release.preflight import TaskDemand
 
 name = "{name}"
-look = gate.check_release
+look = pre_deploy_hooks.check_release
 
 def slowly(*arguments):
     if {slow}:
@@ -33,8 +32,8 @@ def slowly(*arguments):
         time.sleep({slow})
     look(*arguments)
 
-gate.check_release = slowly
-judge = program.verify
+pre_deploy_hooks.check_release = slowly
+judge = post_deploy_verification.verify_rollout
 
 def at_length(aws, service, say, **more):
     seen = judge(aws, service, say, **more)
@@ -43,7 +42,7 @@ def at_length(aws, service, say, **more):
         time.sleep({slow})
     return seen
 
-program.verify = at_length
+post_deploy_verification.verify_rollout = at_length
 cluster = aws.ecs.Cluster("main", name=name)
 log = aws.cloudwatch.LogGroup("log", name=name)
 
@@ -59,19 +58,20 @@ def definition(label, run):
         opts=pulumi.ResourceOptions(depends_on=[log]))
 
 step, web = definition("release", "{migrate}"), definition("web", "time.sleep(600)  # {version}")
-room = gate.room_for(
-    name, images=["{image}"], architecture="X86_64", tasks=[Tasks(256, {count})], cluster_arn=cluster.arn)
-done = gate.migrated(
-    name, gate.Step(step.arn, cluster.arn, ["subnet-1"], "sg-1"), room, pulumi.ResourceOptions())
+room = pre_deploy_hooks.capacity_hook(
+    name, images=["{image}"], architecture="X86_64", tasks=[TaskDemand(256, {count})], cluster_arn=cluster.arn)
+done = pre_deploy_hooks.run_release_task_on_change(
+    name, pre_deploy_hooks.ReleaseTaskRun(step.arn, cluster.arn, ["subnet-1"], "sg-1"), room, pulumi.ResourceOptions())
 service = aws.ecs.Service(
     "web", name="web", cluster=cluster.arn, task_definition=web.arn, desired_count={count}, launch_type="FARGATE",
     network_configuration={{"subnets": ["subnet-1"]}},
     deployment_circuit_breaker={{"enable": True, "rollback": True}}, wait_for_steady_state=False,
     opts=pulumi.ResourceOptions(hooks=room, depends_on=[done]))
-program.verified_on_every_up(service, cluster_arn=cluster.arn, name=service.name, task_definition_arn=web.arn)
+post_deploy_verification.verify_rollout_on_every_up(
+    service, cluster_arn=cluster.arn, name=service.name, task_definition_arn=web.arn, settle_seconds=1)
 for number in range({addresses}):
     aws.ec2.Eip(f"address-{{number}}", domain="vpc", opts=pulumi.ResourceOptions(
-        hooks=addresses if number else (addresses := gate.room_for_addresses(name))))
+        hooks=addresses if number else (addresses := pre_deploy_hooks.elastic_ip_quota_hook(name))))
 """
 USUAL = {"version": "1", "migrate": "print('migrated')", "count": 1, "slow": 0, "addresses": 0, "image": "elsewhere"}
 GONE = "localhost:4566/probe@sha256:" + "0" * 64

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from infra.errors import SlipwayError
-from infra.release.client import Aws
-from infra.release.migrate import Migration, run
+from slipway.config.errors import SlipwayError
+from slipway.release.aws_session import AwsSession
+from slipway.release.standalone_task import StandaloneTask, run_exclusive_task
 from tests.local.conftest import BASE_IMAGE, until
 
 pytestmark = pytest.mark.e2e
@@ -36,7 +36,7 @@ class Database:
             **more,
         }
 
-    def migration(self, program: str, first: str = "", **more: Any) -> Migration:
+    def migration(self, program: str, first: str = "", **more: Any) -> StandaloneTask:
         containers = [self.container("migrate", program)]
         if first:
             containers[0]["dependsOn"] = [{"containerName": "roles", "condition": "SUCCESS"}]
@@ -50,7 +50,7 @@ class Database:
             memory="512",
         )
         arn = made["taskDefinition"]["taskDefinitionArn"]
-        return Migration(self.cluster, arn, {"subnets": ["subnet-1"]}, **more)
+        return StandaloneTask(self.cluster, arn, {"subnets": ["subnet-1"]}, **more)
 
     def tasks(self) -> int:
         statuses = ("RUNNING", "STOPPED")
@@ -69,52 +69,54 @@ def said() -> list[str]:
     return []
 
 
-def test_a_migration_tells_its_log_while_it_runs(database: Database, local: Aws) -> None:
+def test_a_migration_tells_its_log_while_it_runs(database: Database, local: AwsSession) -> None:
     heard: list[tuple[float, str]] = []
     program = "import time; print('one'); time.sleep(4); print('two'); time.sleep(1)"
-    run(local, database.migration(program), lambda line: heard.append((time.monotonic(), line)))
+    run_exclusive_task(local, database.migration(program), lambda line: heard.append((time.monotonic(), line)))
     assert [line for _, line in heard] == ["one", "two"]
     assert heard[1][0] - heard[0][0] > 2, "not all at the end"
 
 
-def test_a_migration_that_fails_says_why_with_its_last_lines(database: Database, local: Aws, said: list[str]) -> None:
+def test_a_migration_that_fails_says_why_with_its_last_lines(
+    database: Database, local: AwsSession, said: list[str]
+) -> None:
     program = "print('row 7 is in the way'); raise SystemExit(4)"
-    with pytest.raises(SlipwayError, match=r"(?s)migrate exited with 4.*No service was touched.*row 7 is in the way"):
-        run(local, database.migration(program), said.append)
+    with pytest.raises(SlipwayError, match=r"(?s)migrate exited with 4.*No service was changed.*row 7 is in the way"):
+        run_exclusive_task(local, database.migration(program), said.append)
 
 
 def test_the_container_that_fails_before_the_migration_is_the_one_that_is_named(
-    database: Database, local: Aws, said: list[str]
+    database: Database, local: AwsSession, said: list[str]
 ) -> None:
     first = "print('no such owner'); raise SystemExit(5)"
     with pytest.raises(SlipwayError, match=r"(?s)roles exited with 5.*no such owner"):
-        run(local, database.migration("print('never')", first), said.append)
+        run_exclusive_task(local, database.migration("print('never')", first), said.append)
 
 
-def test_a_migration_that_hangs_is_stopped_in_time(database: Database, local: Aws, said: list[str]) -> None:
+def test_a_migration_that_hangs_is_stopped_in_time(database: Database, local: AwsSession, said: list[str]) -> None:
     hangs = database.migration("import time; print('waiting for a lock'); time.sleep(600)", timeout=5)
     with pytest.raises(SlipwayError, match=r"(?s)did not end in 5 s.*waiting for a lock"):
-        run(local, hangs, said.append)
+        run_exclusive_task(local, hangs, said.append)
     assert database.ecs.list_tasks(cluster=database.cluster, desiredStatus="RUNNING")["taskArns"] == []
 
 
-def test_the_same_migration_does_not_run_twice_at_once(database: Database, local: Aws, said: list[str]) -> None:
+def test_the_same_migration_does_not_run_twice_at_once(database: Database, local: AwsSession, said: list[str]) -> None:
     migration = database.migration("import time; time.sleep(5)")
-    first = threading.Thread(target=run, args=(local, migration, lambda _: None))
+    first = threading.Thread(target=run_exclusive_task, args=(local, migration, lambda _: None))
     first.start()
     until(database.tasks)
-    run(local, migration, said.append)
+    run_exclusive_task(local, migration, said.append)
     first.join()
     assert database.tasks() == 1
-    assert "runs already" in said[0]
+    assert "is running: following" in said[0]
 
 
-def test_another_migration_waits_for_the_one_that_runs(database: Database, local: Aws, said: list[str]) -> None:
+def test_another_migration_waits_for_the_one_that_runs(database: Database, local: AwsSession, said: list[str]) -> None:
     old = database.migration("import time; time.sleep(5)")
-    first = threading.Thread(target=run, args=(local, old, lambda _: None))
+    first = threading.Thread(target=run_exclusive_task, args=(local, old, lambda _: None))
     first.start()
     until(database.tasks)
-    run(local, database.migration("print('mine')"), said.append)
-    assert said == ["Another migration runs: waiting for its end.", "mine"]
+    run_exclusive_task(local, database.migration("print('mine')"), said.append)
+    assert said == ["Another migration is running: waiting for its end.", "mine"]
     first.join()
     assert database.tasks() == 2

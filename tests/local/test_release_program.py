@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 PROGRAM = """
 import json
-from infra.release.program import verified_on_every_up
+from slipway.release.post_deploy_verification import verify_rollout_on_every_up
 
 cluster = aws.ecs.Cluster("main", name="probe")
 definition = aws.ecs.TaskDefinition(
@@ -26,8 +27,10 @@ service = aws.ecs.Service(
     "web", name="web", cluster=cluster.arn, task_definition=definition.arn, desired_count=1, launch_type="FARGATE",
     network_configuration={"subnets": ["subnet-1"]},
     deployment_circuit_breaker={"enable": True, "rollback": True}, wait_for_steady_state=False)
-verified_on_every_up(service, cluster_arn=cluster.arn, name=service.name, task_definition_arn=definition.arn)
+verify_rollout_on_every_up(
+    service, cluster_arn=cluster.arn, name=service.name, task_definition_arn=definition.arn, settle_seconds=25)
 """
+DIES = "time.sleep(12); raise SystemExit(9)"
 GOOD, BAD = "time.sleep(600)", "print('about to fall'); time.sleep(1); raise SystemExit(3)"
 
 
@@ -47,23 +50,23 @@ def running(shared_stack: Stack) -> Service:
     service = Service(shared_stack)
     said = service.up(GOOD)
     assert "web rolling out: 0 pending, 1 running" in said
-    assert "web serves probe:1" in said
+    assert "web runs probe:1, verified" in said
     return service
 
 
 def test_an_up_that_changes_nothing_looks_all_the_same(running: Service) -> None:
     said = running.up(GOOD)
     assert "4 unchanged" in said
-    assert "web serves probe:1" in said
+    assert "web runs probe:1, verified" in said
 
 
 def test_after_a_rollback_no_up_says_success_until_it_is_mended(running: Service) -> None:
     for _ in range(2):
         said = running.up(BAD, code=1)
-        assert "ECS rolled back to the revision before" in said
+        assert "ECS rolled back to the previous revision" in said
         assert "web exited with 3" in said
         assert "Traceback" not in said
-    assert "web serves probe:3" in running.up(GOOD + "; pass")
+    assert "web runs probe:3, verified" in running.up(GOOD + "; pass")
 
 
 def test_a_change_by_hand_is_said_and_put_back(running: Service, aws: Callable[[str], Any]) -> None:
@@ -78,10 +81,30 @@ def test_a_change_by_hand_is_said_and_put_back(running: Service, aws: Callable[[
         return bool(listed[0]["status"] == "SUCCESSFUL")
 
     until(ended)
-    assert "Somebody else deployed by-hand:1 to web" in running.up(GOOD + "; pass")
+    assert "by-hand:1 was deployed to web" in running.up(GOOD + "; pass")
     (service,) = ecs.describe_services(cluster="probe", services=["web"])["services"]
     assert service["taskDefinition"].endswith("probe:3")
 
 
+def test_what_dies_after_its_rollout_fails_the_release_and_the_revision_before_serves_again(running: Service) -> None:
+    """The service has no health check, so ECS calls the rollout successful."""
+    said = running.up(DIES, code=1)
+    former = re.search(r"fail later, before they are 25 s old \(settleSeconds\); rolled back to (probe:\d+)", said)
+    assert former, said
+    assert said[said.index("Diagnostics:") :].count("web exited with 9") == 1
+    assert f"Running now: 1 of {former[1]}." in said
+    assert "Traceback" not in said
+    assert "web runs probe:" in running.up(GOOD + "; pass; pass")
+
+
+def test_an_up_on_a_pinned_rollback_says_so_at_its_end(running: Service) -> None:
+    running.stack.run("config", "set", "rollbackTo", "sha256:0123456789abcdef", "--stack", "probe")
+    said = running.up(GOOD + "; pass; pass")
+    running.stack.run("config", "rm", "rollbackTo", "--stack", "probe")
+    at_the_end = said[said.index("Diagnostics:") :]
+    assert "THE SOURCES WERE NOT DEPLOYED" in at_the_end
+    assert "slipway rollback probe --end" in at_the_end
+
+
 def test_a_preview_looks_at_nothing(running: Service) -> None:
-    assert "serves" not in running.stack.run("preview", "--stack", "probe")
+    assert "verified" not in running.stack.run("preview", "--stack", "probe")

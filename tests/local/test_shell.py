@@ -13,11 +13,11 @@ import pulumi
 import pytest
 import yaml
 
-from infra.local import session as sessions
-from infra.local import shell
-from infra.local.paths import ROOT
-from infra.local.toolchain import Toolchain
-from infra.release import client
+from slipway.release import aws_session
+from slipway_local import env_filter
+from slipway_local import session as sessions
+from slipway_local.toolchain import Toolchain
+from tests.paths import FIXTURES, ROOT
 
 FOREIGN = {
     "AWS_PROFILE": "corp",
@@ -33,6 +33,8 @@ FOREIGN = {
     "HTTP_PROXY": "http://127.0.0.1:9",
 }
 
+UNUSED_PORT = 4797
+
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sessions.Session:
@@ -42,6 +44,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sessions.Session
     before = dict(os.environ)
     for name, value in (FOREIGN | {"SLIPWAY_RUN_DIR": str(tmp_path)}).items():
         os.environ[name] = value
+    monkeypatch.setenv("SLIPWAY_PORT", str(UNUSED_PORT))  # another clone's local AWS may run on the default one
     monkeypatch.setattr(sessions, "ensure_pulumi", lambda: Toolchain([tmp_path], tmp_path / "pulumi", "none"))
     try:
         yield sessions.open_session()
@@ -85,12 +88,16 @@ def test_a_proxy_stays_for_downloads_and_goes_around_this_machine(session: sessi
     assert environment["HTTP_PROXY"] == FOREIGN["HTTP_PROXY"]
     for name in ("NO_PROXY", "no_proxy"):
         assert {"127.0.0.1", "localhost", ".localhost"} <= set(environment[name].split(","))
-    assert not {name for name in shell.without_proxies(FOREIGN) if name.upper() in shell.PROXIES}
+    assert not {
+        name
+        for name in env_filter.filter_environment_without_proxies(FOREIGN)
+        if name.upper() in env_filter.PROXY_VARIABLES
+    }
 
 
 def test_what_a_shell_has_around_its_proxy_already_is_kept() -> None:
-    assert shell.let_in({"no_proxy": "git.corp"})["NO_PROXY"].split(",")[0] == "git.corp"
-    assert shell.let_in({"NO_PROXY": "*"})["no_proxy"] == "*"
+    assert env_filter.filter_environment({"no_proxy": "git.corp"})["NO_PROXY"].split(",")[0] == "git.corp"
+    assert env_filter.filter_environment({"NO_PROXY": "*"})["no_proxy"] == "*"
 
 
 def test_eval_of_env_takes_out_of_a_shell_what_leads_elsewhere(session: sessions.Session) -> None:
@@ -108,13 +115,13 @@ def test_eval_of_env_takes_out_of_a_shell_what_leads_elsewhere(session: sessions
     assert "127.0.0.1" in found["NO_PROXY"]
 
 
-LOCAL = yaml.safe_load((ROOT / "stacks" / "Pulumi.local.yaml").read_text())["config"]
+LOCAL = yaml.safe_load((FIXTURES / "stacks" / "Pulumi.local.yaml").read_text())["config"]
 
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell in which nothing says where to, whatever the tests before this one left in the process."""
-    for name in {*FOREIGN, *shell.leading_elsewhere(os.environ)}:
+    for name in {*FOREIGN, *env_filter.find_conflicting_variables(os.environ)}:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -127,7 +134,7 @@ def test_a_hook_of_the_local_stack_sends_nothing_beyond_this_machine(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    aws = client.configured({"region": "us-east-1", "allowedAccountIds": LOCAL["aws:allowedAccountIds"]})
+    aws = aws_session.create_aws_session({"region": "us-east-1", "allowedAccountIds": LOCAL["aws:allowedAccountIds"]})
     for service, call in (("ecs", "list_clusters"), ("s3", "list_buckets"), ("sts", "get_caller_identity")):
         with pytest.raises(RuntimeError, match="a request would have gone to"):
             getattr(aws.client(service), call)()
@@ -136,7 +143,7 @@ def test_a_hook_of_the_local_stack_sends_nothing_beyond_this_machine(
 @pytest.mark.usefixtures("outside")
 def test_a_hook_of_the_local_stack_reaches_this_machine() -> None:
     for host in ("127.0.0.1", "localhost", "name.alb.localhost"):
-        client._refuse_what_leaves_this_machine(SimpleNamespace(url=f"http://{host}:4566/"))
+        aws_session._block_nonlocal_requests(SimpleNamespace(url=f"http://{host}:4566/"))
 
 
 @pytest.mark.usefixtures("outside")
@@ -145,7 +152,7 @@ def test_a_profile_that_does_not_exist_is_an_error_for_a_person_before_anything_
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "corp")
     with pytest.raises(pulumi.RunError, match=r"corp.*\n.*aws configure"):
-        client.session()
+        aws_session.open_stack_aws_session()
 
 
 def test_a_clone_with_another_machines_line_ends_still_runs(tmp_path: Path) -> None:

@@ -7,17 +7,23 @@ from typing import Any
 
 import pytest
 
-from infra.local.logs import _failed
-from infra.local.status import EXIT_CODES, Service, Status, Store
+from slipway_local.local_logs import _has_failed
+from slipway_local.status import (
+    EXIT_CODES,
+    DataStoreStatus,
+    EnvironmentStatus,
+    ServiceStatus,
+    _count_healthy_tasks,
+)
 
-WELL = Status(
+WELL = EnvironmentStatus(
     stack="local",
     url="http://app/",
     image_digest="sha256:1",
     tasks=[],
     emulator="running",
-    services=[Service("web", 2, 2, "COMPLETED"), Service("worker", 1, 1, "IN_PROGRESS")],
-    stores=[Store("database", "running")],
+    services=[ServiceStatus("web", 2, 2, "COMPLETED"), ServiceStatus("worker", 1, 1, "IN_PROGRESS")],
+    stores=[DataStoreStatus("database", "running")],
     answers=True,
 )
 
@@ -26,18 +32,44 @@ WELL = Status(
     ("status", "health", "trouble"),
     [
         (WELL, "healthy", ""),
-        (replace(WELL, services=[Service("web", 2, 1, "COMPLETED")]), "degraded", "web: 1 of 2 tasks healthy"),
-        (replace(WELL, services=[Service("web", 1, 1, "FAILED: why")]), "degraded", "web: deployment FAILED: why"),
-        (replace(WELL, stores=[Store("cache", "exited")]), "degraded", "cache: its container is exited"),
+        (replace(WELL, services=[ServiceStatus("web", 2, 1, "COMPLETED")]), "degraded", "web: 1 of 2 tasks healthy"),
+        (
+            replace(WELL, services=[ServiceStatus("web", 1, 1, "FAILED: why")]),
+            "degraded",
+            "web: deployment FAILED: why",
+        ),
+        (replace(WELL, stores=[DataStoreStatus("cache", "exited")]), "degraded", "cache: its container is exited"),
         (replace(WELL, not_ready="HTTP status 503"), "degraded", "the app is not ready: HTTP status 503"),
         (replace(WELL, answers=False, trouble="refused"), "down", "the app does not answer: refused"),
     ],
 )
-def test_what_is_not_as_it_should_be_is_named_and_has_an_exit_code(status: Status, health: str, trouble: str) -> None:
+def test_what_is_not_as_it_should_be_is_named_and_has_an_exit_code(
+    status: EnvironmentStatus, health: str, trouble: str
+) -> None:
     assert status.health == health
     assert status.troubles == ([trouble] if trouble else [])
     assert status.as_json()["health"] == health
     assert EXIT_CODES[health] == {"healthy": 0, "down": 1, "degraded": 2}[health]
+
+
+class RollingService:
+    """ECS in a rollout: an old task without a check runs beside a new one whose check has no answer yet."""
+
+    def list_tasks(self, **_: Any) -> Any:
+        return {"taskArns": ["old", "new"]}
+
+    def describe_tasks(self, tasks: list[str], **_: Any) -> Any:
+        running = {"lastStatus": "RUNNING", "healthStatus": "UNKNOWN"}
+        return {"tasks": [running | {"taskArn": arn, "taskDefinitionArn": f"of-{arn}"} for arn in tasks]}
+
+    def describe_task_definition(self, taskDefinition: str) -> Any:
+        check = {"healthCheck": {"command": ["true"]}} if taskDefinition == "of-new" else {}
+        return {"taskDefinition": {"containerDefinitions": [{"name": "web", **check}]}}
+
+
+def test_a_task_is_counted_by_the_check_of_its_own_task_definition() -> None:
+    service = {"serviceName": "web", "taskDefinition": "of-new"}
+    assert _count_healthy_tasks(RollingService(), "cluster", service) == 1
 
 
 @pytest.mark.parametrize(
@@ -65,6 +97,6 @@ def test_the_log_of_what_failed_is_of_tasks_that_nobody_stopped(
     code: str, reason: str, exits: list[Any], failed: bool
 ) -> None:
     assert (
-        _failed({"stopCode": code, "stoppedReason": reason, "containers": [{"exitCode": exit} for exit in exits]})
+        _has_failed({"stopCode": code, "stoppedReason": reason, "containers": [{"exitCode": exit} for exit in exits]})
         == failed
     )

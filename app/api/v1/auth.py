@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import APIRouter, Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.deps import DatabaseDep, PasswordsDep, SettingsDep, TokensDep, UnitDep
-from app.api.limiter import LOGIN, ORDINARY
+from app.api.deps import LOGIN, ORDINARY, V1, DatabaseDep, PasswordsDep, SettingsDep, TokensDep, UnitDep
 from app.api.responses import errors
-from app.api.router import V1, Router
 from app.schemas.auth import RefreshRequest, TokenPair
 from app.services import auth
 
-router = Router(prefix=f"{V1}/auth", tags=["auth"])
+router = APIRouter(prefix=f"{V1}/auth", tags=["auth"])
 
 
 @router.post("/token", operation_id="login", responses=errors(401), dependencies=[Depends(LOGIN)])

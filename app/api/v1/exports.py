@@ -3,28 +3,16 @@
 import uuid
 from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.api.answers import render
-from app.api.deps import (
-    CurrentUser,
-    Cursor,
-    DatabaseDep,
-    FilesDep,
-    JobsDep,
-    Limit,
-    SettingsDep,
-    UncheckedCaller,
-    UnitDep,
-)
-from app.api.limiter import ORDINARY
+from app.api.deps import ORDINARY, V1, CurrentUser, DatabaseDep, FilesDep, JobsDep, SettingsDep, UnitDep
 from app.api.responses import errors
-from app.api.router import V1, Router
+from app.schemas.base import Cursor, Limit, Page
 from app.schemas.export import ExportRead
 from app.services import exports
 
-router = Router(prefix=f"{V1}/items/exports", tags=["exports"], dependencies=[Depends(ORDINARY)])
+router = APIRouter(prefix=f"{V1}/items/exports", tags=["exports"], dependencies=[Depends(ORDINARY)])
 CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The items"}
 }
@@ -32,27 +20,33 @@ CSV: dict[int | str, dict[str, Any]] = {
 
 @router.post("", operation_id="startExport", status_code=202, responses=errors(401))
 async def start_export(
-    request: Request, response: Response, caller: UncheckedCaller, unit: UnitDep, jobs: JobsDep, settings: SettingsDep
+    request: Request, response: Response, user: CurrentUser, unit: UnitDep, jobs: JobsDep, settings: SettingsDep
 ) -> ExportRead:
     """Ask for a CSV file of all of your items. `Location` says where to see how far it is."""
-    export = await exports.start(unit, caller=caller, per_hour=settings.exports_per_hour, jobs=jobs)
+    export = await exports.start(unit, user=user, per_hour=settings.exports_per_hour, jobs=jobs)
     response.headers["location"] = request.url_for("read_export", export_id=export.id).path
     return export
 
 
-@router.get("", operation_id="listExports", response_model=list[ExportRead], responses=errors(401))
+@router.get("", operation_id="listExports", responses=errors(401))
 async def list_exports(
-    request: Request, user: CurrentUser, database: DatabaseDep, limit: Limit = 20, cursor: Cursor = None
-) -> Any:
+    request: Request,
+    response: Response,
+    user: CurrentUser,
+    database: DatabaseDep,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[ExportRead]:
     """Your exports, the newest first. The next page is in the `Link` header."""
-    found = await exports.page(database, owner=user.id, limit=limit, cursor=cursor)
-    return render(request, found).response(request)
+    page = await exports.page(database, user=user, limit=limit, cursor=cursor)
+    page.add_headers(request, response)
+    return page
 
 
 @router.get("/{export_id}", operation_id="readExport", responses=errors(401, 404))
-async def read_export(export_id: uuid.UUID, caller: UncheckedCaller, unit: UnitDep) -> ExportRead:
+async def read_export(export_id: uuid.UUID, user: CurrentUser, database: DatabaseDep) -> ExportRead:
     """How far an export is."""
-    return await exports.read(unit, caller=caller, export_id=export_id)
+    return await exports.read(database, user=user, export_id=export_id)
 
 
 @router.get(
@@ -62,10 +56,10 @@ async def read_export(export_id: uuid.UUID, caller: UncheckedCaller, unit: UnitD
     responses={**errors(401, 404, 409, 410), **CSV},
 )
 async def download_export(
-    export_id: uuid.UUID, caller: UncheckedCaller, database: DatabaseDep, files: FilesDep
+    export_id: uuid.UUID, user: CurrentUser, database: DatabaseDep, files: FilesDep
 ) -> StreamingResponse:
     """The file of an export that is done."""
-    file = await exports.download(database, caller=caller, export_id=export_id, files=files)
+    file = await exports.download(database, user=user, export_id=export_id, files=files)
     # The length as well: a file that ends early, because the bucket went away, is seen to be cut.
     name = f'attachment; filename="items-{export_id}.csv"'
     headers = {"content-disposition": name, "content-length": str(file.size)}

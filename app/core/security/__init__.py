@@ -1,0 +1,1 @@
+"""Passwords, tokens, and one form for every text that comes from outside."""

@@ -1,1 +1,0 @@
-"""A stack's resource graph as data: its plan, its picture and its cost."""

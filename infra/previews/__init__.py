@@ -1,1 +1,0 @@
-"""Previews: a running copy of the app for each pull request, on an environment that is there already."""

@@ -1,0 +1,1 @@
+"""The `slipway` command: a file for each group of commands."""

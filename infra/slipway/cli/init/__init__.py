@@ -1,0 +1,1 @@
+"""`slipway init`: writes the deployment files of a repository with a FastAPI app."""

@@ -1,0 +1,1 @@
+"""What is configured: settings of stacks, stacks/app.yaml, names and limits."""

@@ -1,0 +1,1 @@
+"""stacks/app.yaml: its types, and how it is read."""

@@ -1,0 +1,1 @@
+"""A stack's resource graph as data: its plan, diagram and cost."""

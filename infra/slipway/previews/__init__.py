@@ -1,0 +1,1 @@
+"""Previews: a running copy of the app for each pull request, on an existing environment."""

@@ -1,0 +1,1 @@
+"""The Pulumi program: environments, previews, and their parts."""

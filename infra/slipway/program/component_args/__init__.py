@@ -1,0 +1,1 @@
+"""Converts a stack's settings into arguments of components: a module for each part of the architecture."""

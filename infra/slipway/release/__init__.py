@@ -1,0 +1,1 @@
+"""Checks before and after a deployment, and commands that deploy an image."""

@@ -1,0 +1,1 @@
+"""The AWS on this machine: emulator, Pulumi provider, images and toolchain."""

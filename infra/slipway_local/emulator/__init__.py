@@ -1,0 +1,1 @@
+"""ministack with changes that restore the behaviour of AWS that deployments depend on."""

@@ -1,0 +1,1 @@
+"""The load balancer's data plane: target health, routing by it, draining, custom domains, WebSockets."""

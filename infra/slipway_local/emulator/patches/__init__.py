@@ -1,0 +1,1 @@
+"""Changes to ministack, each restoring a behaviour of AWS that the deployments depend on."""
