@@ -119,7 +119,7 @@ CASES = [
         [SERVED, ROLLED_BACK],
         [FakeTask(OLD, -999, -990), crashed(), crashed(created=10)],
         fails="did not become stable; ECS rolled back",
-        says=["web exited with 3", "about to fall", "Running now: 1 of web:1", "slipway rollback", "breaker threshold"],
+        says=["web exited with 3", "about to fall", "Running now: 1 of web:1", "slipway rollback prod", "breaker threshold"],
     ),
     Case(
         "rolled back and not to be tried again",
@@ -337,7 +337,8 @@ def run(case: Case) -> tuple[FakeEcs, list[str], str]:
     said: list[str] = []
     aws: Any = ecs
     try:
-        verify_rollout(aws, ExpectedService(CLUSTER, "web", NEW), said.append, again=case.again, clock=clock)
+        expected = ExpectedService(CLUSTER, "web", NEW)
+        verify_rollout(aws, expected, said.append, again=case.again, clock=clock, stack="prod")
     except Exception as error:
         return ecs, said, str(error)
     return ecs, said, ""

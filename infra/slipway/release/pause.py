@@ -63,7 +63,7 @@ def resume_stack(stack: DeployedStack, say: ProgressReporter, clock: Clock = SYS
             service = ExpectedService(stack.cluster, name, described["taskDefinition"])
             await_tasks(stack.aws, service, int(described["desiredCount"]), say, clock)
             front_door = smoke_test_of(stack, process, service)
-            verify_rollout(stack.aws, service, say, front_door=front_door, again=False, clock=clock)
+            verify_rollout(stack.aws, service, say, front_door=front_door, again=False, clock=clock, stack=stack.name)
         pausable.finish_resume()
         return True
 

@@ -106,6 +106,7 @@ def verify_rollout_on_every_up(
     `task_counts`: smallest and largest number of tasks, which end what `slipway scale` has set.
     """
     aws = open_stack_aws_session()
+    stack = pulumi.get_stack()
     pinned_digest = pulumi.Config().get(ROLLBACK_SETTING) or ""
 
     async def verify(resolved: list[Any]) -> str:
@@ -129,6 +130,7 @@ def verify_rollout_on_every_up(
                 front_door=smoke_test,
                 timeout=ROLLOUT_TIMEOUT_SECONDS + max_protected_seconds,
                 siblings=run.services,
+                stack=stack,
             )
             deregister_oldest_revisions(aws, cluster, _task_definition_family(definition), service_name)
             return verified
@@ -137,7 +139,7 @@ def verify_rollout_on_every_up(
         say(f"{service_name} runs {definition.rsplit('/', 1)[-1]}, verified after {time.monotonic() - began:.0f} s")
         if pinned_digest and not run.is_pin_reported:
             run.is_pin_reported = True
-            pulumi.log.warn(pinned_rollback_warning(pinned_digest, pulumi.get_stack()))
+            pulumi.log.warn(pinned_rollback_warning(pinned_digest, stack))
         return ", ".join(sorted(set(verified.digests.values())))
 
     return pulumi.Output.all(cluster_arn, name, task_definition_arn, url, host, release).apply(verify)

@@ -60,7 +60,7 @@ def find_served_digest(stack: DeployedStack, say: ProgressReporter) -> str:
                 f"ECS has no deployment of {name}, so nothing can be promoted.", f"pulumi up --stack {stack.name}"
             )
         expected = ExpectedService(stack.cluster, name, newest.task_definition)
-        verified = verify_rollout(stack.aws, expected, say, again=False)
+        verified = verify_rollout(stack.aws, expected, say, again=False, stack=stack.name)
         if not verified.digests.get(process):
             raise SlipwayError(
                 f"No task of {name} runs, so its image is not verified.", f"pulumi up --stack {stack.name}"

@@ -63,7 +63,8 @@ def verify_process(
 
     Raises `SlipwayError` as `verify_rollout` does.
     """
-    verify_rollout(stack.aws, service, say, front_door=smoke_test_of(stack, process, service), again=False, clock=clock)
+    front_door = smoke_test_of(stack, process, service)
+    verify_rollout(stack.aws, service, say, front_door=front_door, again=False, clock=clock, stack=stack.name)
     running = int(rollout.describe_service(stack.aws, service)["runningCount"])
     return ProcessResult(process, service.name, service.task_definition, running, round(clock.now() - began, 1))
 

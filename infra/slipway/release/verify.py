@@ -58,16 +58,18 @@ def verify_rollout(
     timeout: float = 0,
     clock: Clock = SYSTEM_CLOCK,
     siblings: Sequence[ExpectedService] = (),
+    stack: str = "STACK",
 ) -> VerifiedRollout:
     """Waits for the rollout in progress, and verifies the running release.
 
     `again`: repeat a rollout that failed before, redeploy a service that was changed outside of Pulumi, and roll back
-    new tasks that fail after their rollout. `siblings`: the stack's other services, for the text of a failure.
+    new tasks that fail after their rollout. `siblings` and `stack`: the stack's other services and its name, for the
+    text of a failure.
     Raises `SlipwayError` with the cause, the last log lines, the running release and the fix; botocore's errors for
     failed calls.
     """
     aws.of(service.cluster)
-    verification = _Verification(aws, service, say, clock, again, siblings)
+    verification = _Verification(aws, service, say, clock, again, siblings, stack)
     return verification.run(front_door, timeout or rollout.ROLLOUT_TIMEOUT_SECONDS)
 
 
@@ -79,6 +81,7 @@ class _Verification:
     clock: Clock
     again: bool
     siblings: Sequence[ExpectedService]
+    stack: str
 
     def run(self, front_door: SmokeTest | None, timeout: float) -> VerifiedRollout:
         retry_reads(lambda: report_active_alarms(self.aws, self.service, self.say), self.say, self.clock)
@@ -277,7 +280,7 @@ class _Verification:
         ]
         fix = "Fix it and run `up` again: until this revision runs stably, every `up` fails here. "
         if self._former_deployment():
-            fix += "Or roll back to the previous release: slipway rollback STACK"
+            fix += f"Or roll back to the previous release: slipway rollback {self.stack}"
         else:
             fix += "No other revision ever ran, so there is nothing to roll back to."
         return SlipwayError("\n".join(lines), fix)
