@@ -16,7 +16,7 @@ from slipway.cli import main
 from slipway.cli.completion import complete_previews, complete_processes, complete_stacks
 from slipway.cli.exit_codes import EXIT_CODE_MEANINGS, ExitCode
 from slipway.config.errors import SlipwayError
-from slipway.release.pulumi_cli import read_json_errors
+from slipway.release.pulumi_cli import read_json_errors, run_pulumi
 from tests.paths import ROOT
 
 ERROR_KEYS = {"error", "where", "why", "fix", "exit_code"}
@@ -184,11 +184,21 @@ def test_a_place_of_an_error_is_kept_beside_its_sentence() -> None:
     assert (str(error), error.where, error.why) == ("a.yaml: wrong\n  mend it", "a.yaml", "wrong")
 
 
-def test_the_errors_of_a_json_preview_are_shown() -> None:
+def test_the_errors_of_a_json_preview_are_shown(tmp_path: Path) -> None:
     """Pulumi prints them in its JSON and nothing on standard error."""
-    shown = read_json_errors(
-        '{"steps": [], "diagnostics": [{"severity": "warning", "message": "old"}, '
-        '{"severity": "error", "message": "<{%reset%}>AccessDenied: ecs:DescribeServices<{%reset%}>\\n"}]}'
+    errors = json.dumps(
+        {
+            "steps": [],
+            "diagnostics": [
+                {"severity": "warning", "message": "old"},
+                {"severity": "error", "message": "<{%reset%}>AccessDenied: ecs:DescribeServices<{%reset%}>\n"},
+            ],
+        }
     )
-    assert shown == "AccessDenied: ecs:DescribeServices"
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text(f"#!/bin/sh\ncat <<'END'\n{errors}\nEND\nexit 255\n")
+    pulumi.chmod(0o755)
+    with pytest.raises(SlipwayError) as failed:
+        run_pulumi(["preview", "--json"], tmp_path, binary=pulumi)
+    assert failed.value.message == "`pulumi preview --json` failed:\nAccessDenied: ecs:DescribeServices"
     assert read_json_errors('{"steps": []}') == read_json_errors("error: no stack") == ""
