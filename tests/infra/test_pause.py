@@ -184,8 +184,9 @@ def test_a_resume_ends_when_every_service_serves_and_changes_no_release(
 ) -> None:
     done: list[Any] = []
 
-    def verify(_: Any, service: ExpectedService, __: Any, *, front_door: Any, again: bool, clock: Any) -> None:
-        assert not again, "a resume is no release: a failed one is not rolled back by it"
+    def verify(_: Any, service: ExpectedService, __: Any, *, front_door: Any, **how: Any) -> None:
+        assert not how["again"], "a resume is no release: a failed one is not rolled back by it"
+        assert how["stack"] == "dev"
         done.append(("verify", service.name, service.task_definition, front_door))
         if not is_served:
             raise SlipwayError("it does not serve")

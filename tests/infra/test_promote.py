@@ -97,8 +97,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def serve(**digests: str) -> list[str]:
         asked: list[str] = []
 
-        def verify(_: Any, service: Any, __: Any, *, again: bool) -> Any:
+        def verify(_: Any, service: Any, __: Any, *, again: bool, stack: str) -> Any:
             assert not again, "a promotion changes nothing of its source"
+            assert stack in ("dev", "staging")
             process = service.name.rsplit("-", 1)[-1]
             assert service.task_definition == f"definition of {service.name}"
             return SimpleNamespace(digests={process: digests[process]} if process in digests else {})

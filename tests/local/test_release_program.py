@@ -67,6 +67,7 @@ def test_after_a_rollback_no_up_says_success_until_it_is_mended(running: Service
         assert "slipway rollback local" in said
         assert "web exited with 3" in said
         assert "Traceback" not in said
+        assert "runtime error" not in said  # of the exit code: the reason was shown already
     assert "web runs probe:3, verified" in running.up(GOOD + "; pass")
 
 
