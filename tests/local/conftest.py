@@ -113,7 +113,7 @@ def site(aws: Callable[[str], Any], emulator: process.Emulator) -> Iterator[Any]
     site.remove()
 
 
-def until(done: Callable[[], Any], seconds: float = 60) -> Any:
+def until(done: Callable[[], Any], seconds: float = 300) -> Any:
     """Ask until the answer is true, and return it."""
     deadline = time.monotonic() + seconds
     while True:
