@@ -19,7 +19,7 @@ from slipway.release.smoke_test import SmokeTest
 from slipway.release.verify import verify_rollout
 from slipway_local.emulator.process import Emulator
 from tests.local.conftest import BASE_IMAGE
-from tests.local.site import Load, Site
+from tests.local.site import Site
 
 pytestmark = pytest.mark.e2e
 CRASHES = "import time; print('about to fall', flush=True); time.sleep(1); raise SystemExit(3)"
@@ -54,65 +54,6 @@ def test_a_good_rollout_is_followed_and_verified_through_the_front_door(
     again: list[str] = []
     verify_rollout(local, service(site, asked), again.append, front_door=front(site, "two"))
     assert len(again) == 1, "nothing changed, so only the front door is said"
-
-
-def test_a_rollout_that_was_rolled_back_is_never_a_success(site: Site, local: AwsSession, said: list[str]) -> None:
-    site.serve(site.define(VERSION="one"), count=2)
-    site.ended()
-    with Load(site) as load:
-        asked = site.define(program=CRASHES)
-        site.update(asked)
-        for _ in range(2):
-            with pytest.raises(SlipwayError) as failed:
-                verify_rollout(local, service(site, asked), said.append, again=False)
-    assert load.failed() == []
-    told = str(failed.value)
-    assert "rolled back" in told
-    assert "web exited with 3" in told
-    assert "about to fall" in told
-    assert f"Running now: 2 of {site.name}:1." in told
-    newest = replace(rollout.get_service_deployments(local, site.cluster, "web")[0], status="ROLLBACK_IN_PROGRESS")
-    assert (
-        "rolling back" in rollout.get_rollout_progress(local, service(site, asked), newest).text
-    )  # may be over between two polls
-
-
-def test_a_rollout_that_failed_before_is_tried_once_more(site: Site, local: AwsSession, said: list[str]) -> None:
-    """The cause may have been outside: what it needs is there now, and its task definition is the same."""
-    site.serve(site.define(VERSION="one"))
-    site.ended()
-    asked = site.define(program=CRASHES)
-    site.update(asked)
-    site.ended()
-    with pytest.raises(SlipwayError, match="web exited with 3"):
-        verify_rollout(local, service(site, asked), said.append)
-    assert "trying again" in said[0]
-    assert [each["status"] for each in site.history()] == ["ROLLBACK_SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
-
-
-def test_a_service_that_somebody_changed_by_hand_is_put_back(site: Site, local: AwsSession, said: list[str]) -> None:
-    asked = site.define(VERSION="one")
-    site.serve(asked)
-    site.ended()
-    site.update(site.define(VERSION="other"))
-    site.ended()
-    verify_rollout(local, service(site, asked), said.append, front_door=front(site, "one"))
-    assert f"{site.name}:2 was deployed to web" in said[0]
-    assert site.get() == (200, "one")
-
-
-def test_a_first_deployment_that_fails_is_told_with_its_log(site: Site, local: AwsSession, said: list[str]) -> None:
-    asked = site.define(program=CRASHES)
-    site.serve(asked)
-    with pytest.raises(SlipwayError, match=r"(?s)no revision that ECS could roll back to.*about to fall"):
-        verify_rollout(local, service(site, asked), said.append)
-
-
-def test_an_answer_of_another_release_is_no_success(site: Site, local: AwsSession, said: list[str]) -> None:
-    asked = site.define(VERSION="one")
-    site.serve(asked)
-    with pytest.raises(SlipwayError, match="not as two"):
-        verify_rollout(local, service(site, asked), said.append, front_door=front(site, "two"))
 
 
 @pytest.fixture(scope="module")
