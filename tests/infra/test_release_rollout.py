@@ -119,7 +119,7 @@ CASES = [
         [SERVED, ROLLED_BACK],
         [FakeTask(OLD, -999, -990), crashed(), crashed(created=10)],
         fails="did not become stable; ECS rolled back",
-        says=["web exited with 3", "about to fall", "Running now: 1 of web:1", "slipway rollback prod", "breaker threshold"],
+        says=["web exited with 3", "about to fall", "Running now: 1 of web:1", "slipway rollback prod", "threshold"],
     ),
     Case(
         "rolled back and not to be tried again",
