@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
+import importlib
 import json
 import os
 import random
@@ -40,15 +42,21 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.paths import ROOT
 
 SEED = 23
-TIME_LIMIT = 150  # seconds for the tests of one mutant; one that never ends is noticed
+TIME_LIMIT_FACTOR = (
+    4  # a mutant's tests may take so many times what they take without it: one that never ends is noticed
+)
+START_SECONDS = 60  # and so many more
 MOST_NAMING = 6  # test files; what more of them name is everybody's, and its folder's tests see it
 ROOMS = {
+    "infra/slipway/cli": "command_line command_refusals check_command asking pipeline_setup service_commands cost "
+    "connect logs pause plan preview_refusals release_commands secret_values init/*",
     "infra/slipway/components": "snapshot secrets pipeline network alarms edge web",
     "infra/slipway/config": "settings app_file text_files stack_file schemas",
     "infra/slipway/graph": "diagram cost plan controls",
@@ -91,6 +99,10 @@ class Mutant:
     result: str = ""
     killed_by: str = ""
     seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        return self.file, self.kind, self.before, self.after, self.start
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} {self.kind}: {_short(self.before)} -> {_short(self.after)}"
@@ -167,13 +179,13 @@ def mutants_of(path: Path) -> list[Mutant]:
     return order
 
 
-def draw(only: str, count: int) -> list[Mutant]:
-    """One mutant from each file in turn, until there are enough."""
+def draw(only: str) -> list[Mutant]:
+    """All mutants, one from each file in turn."""
     files = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
     drawn = [mutants_of(path) for path in files if str(path.relative_to(ROOT)).startswith(only)]
     random.Random(SEED).shuffle(drawn)  # noqa: S311
     turns = max(map(len, drawn), default=0)
-    return [group[turn] for turn in range(turns) for group in drawn if turn < len(group)][:count]
+    return [group[turn] for turn in range(turns) for group in drawn if turn < len(group)]
 
 
 def pick_tests(file: str, root: Path) -> list[str]:
@@ -204,37 +216,110 @@ def copy_tree(copy: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)  # what the kit builds is what git lists
 
 
-def run_tests(copy: Path, tests: list[str]) -> tuple[str, str]:
+def run_tests(copy: Path, tests: list[str], time_limit: float | None = None) -> tuple[str, str]:
     """`survived` or `killed`, and the test that killed."""
-    app = tests[0].startswith("tests/app/")
-    python = copy / "app" / ".venv" / "bin" / "python" if app else copy / ".venv" / "bin" / "python"
-    command = [str(python), "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={copy}.tests"]
-    if app:  # the other footing starts servers
-        command += ["-k", "not servers and not standby"]
+    options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={copy}.tests"]
     env = os.environ | {"PYTHONPATH": f"{copy / 'infra'}:{copy}"}
-    try:
-        done = subprocess.run(
-            [*command, *tests], cwd=copy, env=env, stdout=-1, stderr=-2, text=True, timeout=TIME_LIMIT, check=False
-        )
-    except subprocess.TimeoutExpired:
+    with tempfile.TemporaryFile("w+") as output:
+        if tests[0].startswith("tests/app/"):  # its packages are others; the other footing starts servers
+            python = [
+                str(copy / "app" / ".venv" / "bin" / "python"),
+                "-m",
+                "pytest",
+                "-k",
+                "not servers and not standby",
+            ]
+            pid = subprocess.Popen(
+                [*python, *options, *tests], cwd=copy, env=env, stdout=output, stderr=output, start_new_session=True
+            ).pid
+        else:
+            pid = _fork_pytest(copy, [*options, *tests], env, output)
+        code = _wait(pid, time_limit)
+        output.seek(0)
+        text = output.read()
+    if code is None:
         return "killed", "the time limit"
-    if done.returncode == 0:
+    if code == 0:
         return "survived", ""
-    if done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED or "file or directory not found" in done.stdout:
-        sys.exit(f"These tests cannot be run: {' '.join(tests)}\n{done.stdout}")
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return "killed", (lines or done.stdout.splitlines()[-1:] or ["?"])[0]
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED or "file or directory not found" in text:
+        sys.exit(f"These tests cannot be run: {' '.join(tests)}\n{text}")
+    lines = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return "killed", (lines or text.splitlines()[-1:] or ["?"])[0]
 
 
-def try_mutant(copy: Path, mutant: Mutant) -> None:
+def _fork_pytest(copy: Path, arguments: list[str], env: dict[str, str], output: IO[str]) -> int:
+    """Starts pytest in a process that has imported the packages, whose import takes as long as most tests."""
+    importlib.import_module("slipway.program.environment")
+    importlib.import_module("slipway.program.preview")
+    importlib.import_module("slipway.cli.main")
+    gc.freeze()
+    pid = os.fork()
+    if pid:
+        return pid
+    os.setsid()
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    os.environ.update(env)
+    os.chdir(copy)
+    sys.path[:0] = [str(copy / "infra"), str(copy)]
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("benchmarks", "slipway", "slipway_local", "tests"):
+            del sys.modules[name]
+    code = 1
+    try:
+        code = pytest.main(arguments)
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+def _wait(pid: int, time_limit: float | None) -> int | None:
+    """Returns the exit code of a process group's leader; None if it had to be killed."""
+    deadline = time.monotonic() + (time_limit or float("inf"))
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.2)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+class Baseline:
+    """Runs each test file once without a mutant: where tests fail anyway, every mutant would be killed."""
+
+    def __init__(self, copy: Path) -> None:
+        self.copy = copy
+        self.seconds: dict[str, float] = {}
+        """Test file -> how long it takes."""
+
+    def prove(self, tests: list[str]) -> None:
+        """Ends the run if a test file fails."""
+        for test in tests:
+            if test in self.seconds:
+                continue
+            began = time.monotonic()
+            result, failure = run_tests(self.copy, [test])
+            if result != "survived":
+                sys.exit(f"Without any mutant the tests fail: {failure}")
+            self.seconds[test] = time.monotonic() - began
+
+    def time_limit(self, tests: list[str]) -> float:
+        return START_SECONDS + TIME_LIMIT_FACTOR * sum(self.seconds[test] for test in tests)
+
+
+def try_mutant(copy: Path, mutant: Mutant, baseline: Baseline) -> None:
     """Writes the mutant, runs the tests and puts the file back."""
+    tests = pick_tests(mutant.file, copy)
+    baseline.prove(tests)
     path, began = copy / mutant.file, time.monotonic()
     source = path.read_bytes()
     compiled = Path(cache_from_source(path))  # it may be taken for the other one's: same size, same second
     try:
         path.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
         compiled.unlink(missing_ok=True)
-        mutant.result, mutant.killed_by = run_tests(copy, pick_tests(mutant.file, copy))
+        mutant.result, mutant.killed_by = run_tests(copy, tests, baseline.time_limit(tests))
     finally:
         path.write_bytes(source)
         compiled.unlink(missing_ok=True)
@@ -243,37 +328,26 @@ def try_mutant(copy: Path, mutant: Mutant) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=200, help="how many mutants (default 200)")
-    parser.add_argument("--from", type=int, default=1, dest="first", help="the number of the first one (default 1)")
+    parser.add_argument("--count", type=int, default=200, help="how many more to try (default 200)")
     parser.add_argument(
         "--only", default="", help="take mutants from files below this path, such as infra/slipway/release"
     )
     parser.add_argument("--json", type=Path, default=Path("mutants.json"), help="the results (default mutants.json)")
-    parser.add_argument("--no-baseline", action="store_true", help="do not run the tests without a mutant first")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and the copy is removed
-    mutants = draw(options.only, options.count)
-    if options.first > 1:
-        known = [Mutant(**each) for each in json.loads(options.json.read_text())]
-        mutants[: options.first - 1] = known[: options.first - 1]
+    known = [Mutant(**each) for each in json.loads(options.json.read_text())] if options.json.exists() else []
+    tried = {mutant.key for mutant in known}
+    mutants = [mutant for mutant in draw(options.only) if mutant.key not in tried][: options.count]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         copy.mkdir()
         copy_tree(copy)
-        if options.first == 1 and not options.no_baseline:  # where tests fail anyway, everything would be killed
-            for app in (False, True):
-                tests = {
-                    test
-                    for mutant in mutants
-                    for test in pick_tests(mutant.file, copy)
-                    if test.startswith("tests/app") == app
-                }
-                if tests and (found := run_tests(copy, sorted(tests)))[0] != "survived":
-                    sys.exit(f"Without any mutant the tests fail: {found[1]}")
-        for number, mutant in enumerate(mutants[options.first - 1 :], options.first):
-            try_mutant(copy, mutant)
+        baseline = Baseline(copy)
+        for number, mutant in enumerate(mutants, 1):
+            try_mutant(copy, mutant, baseline)
             print(f"{number}/{len(mutants)} {mutant.seconds:5.1f} s {mutant.result:<8} {mutant}", flush=True)
-            options.json.write_text(json.dumps([asdict(each) for each in mutants if each.result], indent=1))
+            known.append(mutant)
+            options.json.write_text(json.dumps([asdict(each) for each in known], indent=1))
     survivors = [mutant for mutant in mutants if mutant.result == "survived"]
     print(f"\n{len(mutants)} mutants, {len(mutants) - len(survivors)} killed, {len(survivors)} survived:")
     print("\n".join(str(mutant) for mutant in survivors))

@@ -80,6 +80,8 @@ class Registered:
     """Event -> names of the hooks that run at it: `before_create` and so on; events without hooks are left out."""
     parent_type: str
     """The parent's type; empty below the stack."""
+    provider: str = ""
+    """URN and id of its provider; empty for the stack's own."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class Recording(list[Registered]):
         """Service name -> how its rollout is verified."""
         self.forwarded_for_mode = ""
         """How the load balancer would handle X-Forwarded-For in the end."""
+        self.calls: list[tuple[str, str]] = []
+        """Function that the program asked a provider for, and the provider, as in `Registered.provider`."""
         self.deregistered: set[str] = set()
         """Task families whose oldest revisions are deregistered."""
 
@@ -172,10 +176,15 @@ class Monitor(mocks.MockMonitor):
                 depends_on=tuple(_kind_and_name(urn) for urn in request.dependencies),
                 options={option: value for option in OPTIONS if (value := _plain(getattr(request, option)))},
                 parent_type=_parent_type(request.parent),
+                provider=request.provider or dict(request.providers).get(request.type.partition(":")[0], ""),
                 hooks={event: tuple(names) for event in EVENTS if (names := getattr(request.hooks, event))},
             )
         )
         return super().RegisterResource(request)
+
+    def Invoke(self, request: Any) -> Any:
+        self.found.calls.append((request.tok, request.provider))
+        return super().Invoke(request)
 
     def verify(self, _: Any, service: Any, __: Any, *, front_door: Any, timeout: float, **more: Any) -> Any:
         """What would ask AWS: see `release.verify.verify_rollout`."""
@@ -238,12 +247,12 @@ def _record(build: Callable[[], Any], stack: str) -> Recording:
         exports = loop.run_until_complete(rpc.serialize_properties(get_root_resource().outputs, {}))
         monitor.found.exports = rpc.deserialize_properties(exports)
     finally:
-        loop.run_until_complete(_end(loop))
+        loop.run_until_complete(end_program(loop))
         loop.close()
     return monitor.found
 
 
-async def _end(loop: asyncio.AbstractEventLoop) -> None:
+async def end_program(loop: asyncio.AbstractEventLoop) -> None:
     """Ends what a program that has failed left running, and the server that an engine would call hooks by."""
     running = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
     for task in running:
