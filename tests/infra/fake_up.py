@@ -428,26 +428,20 @@ class World:
         try:
             mocks.set_mocks(engine.mocks, project="shop", stack="dev", preview=False, monitor=engine)
             with self._patched(engine, shown):
-                loop.run_until_complete(self._run_to_end(release))
-        except (Exception, SystemExit) as raised:
+                program = loop.create_task(run_pulumi_func(release.program))
+                # Without this, Pulumi's SDK would wait for ever for what the last call did not return.
+                self.killer.end = lambda: loop.call_soon_threadsafe(program.cancel) and None
+                loop.run_until_complete(program)
+        except (Exception, SystemExit, asyncio.CancelledError) as raised:
             error = raised
         finally:
+            loop.run_until_complete(loop.shutdown_default_executor())  # a call that was being made ends as well
             loop.run_until_complete(end_program(loop))
             loop.close()
         if self.killer.is_dead:
             raise Killed(self.killer.last)
         if error:
             raise UpFailed("\n".join([*shown, str(error)])) from error
-
-    async def _run_to_end(self, release: Release) -> None:
-        """Returns when the process is killed, too: Pulumi's SDK would wait for ever for the call's result."""
-        loop = asyncio.get_running_loop()
-        killed = loop.create_future()
-        self.killer.end = lambda: loop.call_soon_threadsafe(killed.set_result, None) and None
-        program = loop.create_task(run_pulumi_func(release.program))
-        await asyncio.wait({program, killed}, return_when=asyncio.FIRST_COMPLETED)
-        if program.done():
-            program.result()
 
     @contextmanager
     def _patched(self, engine: Engine, shown: list[str]) -> Iterator[None]:

@@ -30,7 +30,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         self: pulumi.ComponentResource, kind: str, name: str, props: Any = None, opts: Any = None, **more: Any
     ) -> None:
         opts = opts or pulumi.ResourceOptions()
-        if isinstance(self, pulumi.runtime.Stack):
+        if kind == "pulumi:pulumi:Stack":
             register(self, kind, name, props, opts, **more)
             return
         if not providers:
