@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +34,7 @@ from slipway.release.post_deploy_verification import deregister_old_task_definit
 from slipway.release.pre_deploy_hooks import ReleaseTaskRun, capacity_hook, run_release_task_on_change
 from slipway.release.preflight import TaskDemand
 from slipway.release.shared_timeouts import SharedTimeout, lower_timeouts, raise_timeouts_hook
-from tests.infra.fake_ecs import CLUSTER, TARGETS, FakeClock, FakeDeployment, FakeEcs, FakeTask
+from tests.infra.fake_ecs import CLUSTER, NEVER, TARGETS, FakeClock, FakeDeployment, FakeEcs, FakeTask
 from tests.infra.fake_pulumi import Killed, Killer
 from tests.infra.recorder import end_program
 
@@ -73,7 +73,7 @@ class Account(FakeEcs):
     """FakeEcs with a registry, task definitions, quotas, time-outs, tags and autoscaling; no call is free of a kill."""
 
     def __init__(self, clock: FakeClock, process: Process) -> None:
-        super().__init__(clock, [], [], balanced=True)
+        super().__init__(clock, [], [], desired=TASKS, balanced=True)
         self.process = process
         self.writes: list[str] = []
         self.image_tags: dict[str, list[str]] = {}
@@ -142,7 +142,9 @@ class Account(FakeEcs):
                     found = [arn for arn in self.definitions if arn.startswith(f"{asked['familyPrefix']}:")]
                     return [{"taskDefinitionArns": sorted(found, key=lambda arn: -int(arn.rpartition(":")[2]))}]
                 case "list_tasks" if "serviceName" not in asked:
-                    running = [task for task in [*self.tasks, *self.standalone] if task.stopped > self.clock.now()]
+                    running = [
+                        task for task in [*self.service_tasks, *self.standalone] if task.stopped > self.clock.now()
+                    ]
                     return [{"taskArns": [self._arn(task) for task in running]}]
             return FakeEcs.get_paginator(self, call).paginate(**asked)
 
@@ -168,38 +170,38 @@ class Account(FakeEcs):
             self.roll_out(definition)
 
     def roll_out(self, definition: str) -> None:
-        """The new tasks run after 5 s, and the old ones end after 10. Those of a broken image exit a moment later."""
+        """The new tasks run after 2 s, and the old ones end after 4. Of a broken image one exits every 6 s."""
         now, digest = self.clock.now(), self.definitions[definition]
-        self.deployments.append(FakeDeployment(definition, now, [(now, "IN_PROGRESS"), (now + 10, "SUCCESSFUL")]))
+        self.deployments.append(FakeDeployment(definition, now, [(now, "IN_PROGRESS"), (now + 4, "SUCCESSFUL")]))
+        self.tasks = self.service_tasks  # those that were still to come do not
         for task in self.tasks:
-            if task.stopped > now + 10:
-                task.stopped, task.stop_code = now + 10, "ServiceSchedulerInitiated"
+            if task.stopped > now + 4:
+                task.stopped, task.stop_code = now + 4, "ServiceSchedulerInitiated"
                 task.reason = "Scaling activity initiated by deployment"
+        name = f"{len(self.deployments)}"
         for number in range(self.desired):
-            task = FakeTask(definition, now, now + 5, digest=digest, id=f"{len(self.deployments)}-{number}")
-            task.health = "HEALTHY"
+            task = FakeTask(definition, now, now + 2, digest=digest, health="HEALTHY", id=f"{name}-{number}")
             self.tasks.append(task)
-        if digest in self.broken:
-            for wave in range(6):
-                started = now + 5 + 20 * wave
-                self.tasks.append(
-                    FakeTask(definition, started, started + 1, started + 11, 3, digest=digest, id=f"{now}-fell-{wave}")
-                )
+        for created in range(0, 300, 6) if digest in self.broken else ():
+            started = now + created + 1
+            fallen = FakeTask(definition, now + created, started, started + 2, 3, digest=digest)
+            fallen.id = f"{name}-fell-{created}"
+            self.tasks.append(fallen)
 
     def _scale(self, count: int) -> None:
         now = self.clock.now()
-        running = [task for task in self.tasks if task.stopped > now]
+        running = [task for task in self.tasks if task.stopped == NEVER]
         newest = self.deployments[-1].definition
         for number in range(len(running), count):
-            task = FakeTask(newest, now, now + 5, digest=self.definitions[newest], id=f"scaled-{now}-{number}")
-            task.health = "HEALTHY"
+            task = FakeTask(newest, now, now + 5, digest=self.definitions[newest], health="HEALTHY")
+            task.id = f"scaled-{now}-{number}"
             self.tasks.append(task)
         for task in running[count:]:
             task.stopped, task.stop_code, task.reason = now, "ServiceSchedulerInitiated", "Scaling activity"
         self.desired = count
 
     def run_task(self, taskDefinition: str, **asked: Any) -> Any:
-        task = FakeTask(taskDefinition, 0, 2, 4, 0, id=f"release-{len(self.standalone)}")
+        task = FakeTask(taskDefinition, 0, 1, 2, 0, id=f"release-{len(self.standalone)}")
         self.run.append(task)
         return super().run_task(taskDefinition=taskDefinition, **asked)
 
@@ -398,6 +400,14 @@ class Release:
         deregister_old_task_definitions(migrated.urn, cluster_arn=CLUSTER, task_definition_arn=release.arn)
 
 
+def _run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> BaseException | None:
+    """Returns the task's error. An exit of the program ends the loop before the program's other tasks."""
+    while not task.done():
+        with suppress(Exception, SystemExit, asyncio.CancelledError):
+            loop.run_until_complete(task)
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
 @dataclass
 class UpFailed(Exception):
     """The program's error, as Pulumi prints it."""
@@ -422,22 +432,19 @@ class World:
     def _up(self, release: Release) -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        loop.set_exception_handler(lambda *_: None)  # a killed program is asked for its errors by nobody
         engine = Engine(self.account, self.state)
+        mocks.set_mocks(engine.mocks, project="shop", stack="dev", preview=False, monitor=engine)
         shown: list[str] = []
-        error: BaseException | None = None
-        try:
-            mocks.set_mocks(engine.mocks, project="shop", stack="dev", preview=False, monitor=engine)
-            with self._patched(engine, shown):
-                program = loop.create_task(run_pulumi_func(release.program))
-                # Without this, Pulumi's SDK would wait for ever for what the last call did not return.
-                self.killer.end = lambda: loop.call_soon_threadsafe(program.cancel) and None
-                loop.run_until_complete(program)
-        except (Exception, SystemExit, asyncio.CancelledError) as raised:
-            error = raised
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())  # a call that was being made ends as well
-            loop.run_until_complete(end_program(loop))
-            loop.close()
+        program = loop.create_task(run_pulumi_func(release.program))
+        # Without this, Pulumi's SDK would wait for ever for what the last call did not return.
+        self.killer.end = lambda: loop.call_soon_threadsafe(program.cancel) and None
+        with self._patched(engine, shown):
+            error = _run_to_end(loop, program)
+            _run_to_end(loop, loop.create_task(loop.shutdown_default_executor()))  # a call that is being made ends
+            _run_to_end(loop, loop.create_task(end_program(loop)))
+        self.killer.end = lambda: None
+        loop.close()
         if self.killer.is_dead:
             raise Killed(self.killer.last)
         if error:

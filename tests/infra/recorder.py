@@ -254,11 +254,11 @@ def _record(build: Callable[[], Any], stack: str) -> Recording:
 
 async def end_program(loop: asyncio.AbstractEventLoop) -> None:
     """Ends what a program that has failed left running, and the server that an engine would call hooks by."""
+    await _CallbackServicer.shutdown()
     running = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-    await _CallbackServicer.shutdown()
     with SETTINGS.lock:  # the process's, not the program's: the next one would wait for these
         SETTINGS.outputs.clear()
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import pytest
+
+from slipway.release.deployed_stack import DeployedStack
 from slipway.release.deployments import KEPT_REVISIONS
 from slipway.release.rollout import SUCCESSFUL
-from slipway.release.scale import SCALED_TAG
-from tests.infra.fake_ecs import TARGETS
+from slipway.release.scale import SCALED_TAG, scale_processes
+from tests.infra.fake_ecs import CLUSTER, NEVER, TARGETS
 from tests.infra.fake_up import BALANCER, MAX_TASKS, QUEUE, TASKS, Release, UpFailed, World
 from tests.infra.test_release_kills import kill_after_each_call
 
@@ -19,15 +23,21 @@ SCALED = 3
 
 def make() -> World:
     """The former release serves, scaled by hand, and there are more task definitions than are kept."""
-    world = World()
-    world.up(FORMER)
+    world = deployed(FORMER)
     account = world.account
     for family in ("web", "release"):
         newest = account.definitions.pop(f"{family}:1")
         account.definitions |= {f"{family}:{number}": newest for number in range(1, 25)}
-    account.desired, account.tags = SCALED, {SCALED_TAG: str(SCALED)}
+    account.update_service("", "", desiredCount=SCALED)
+    account.tags = {SCALED_TAG: str(SCALED)}
     account.target |= {"MinCapacity": SCALED}
     world.clock.sleep(3600)
+    return world
+
+
+def deployed(release: Release) -> World:
+    world = World()
+    world.up(release)
     return world
 
 
@@ -78,4 +88,49 @@ def test_an_up_that_was_killed_after_any_call_goes_on() -> None:
             world.up(NEW)
             assert world.account.writes == [], "there was nothing to do"
         except (UpFailed, AssertionError) as error:
+            raise AssertionError(f"killed after {call}: {error}") from error
+
+
+def test_an_up_whose_tasks_fail_and_that_was_killed_after_any_call_still_serves_and_can_be_mended() -> None:
+    """The former release serves; the same `up` fails again, as it would have, and the mended one passes."""
+    worlds = kill_after_each_call(make_broken, lambda _: None, fail)
+    assert len(worlds) > 60
+    for world, call in worlds:
+        try:
+            with pytest.raises(UpFailed):
+                world.up(NEW)
+            world.clock.sleep(30)  # where it was killed while ECS rolled back
+            running = {task.digest for task in world.account.tasks if task.stopped == NEVER}
+            assert running == {FORMER.digest}
+            world.up(MENDED)
+            assert_serves(world, MENDED)
+            assert_nothing_left(world)
+        except (UpFailed, AssertionError) as error:
+            raise AssertionError(f"killed after {call}: {error}") from error
+
+
+def make_broken() -> World:
+    world = make()
+    world.account.broken = {NEW.digest}
+    return world
+
+
+def fail(world: World) -> None:
+    with pytest.raises(UpFailed, match=r"rolled back to web:1\b"):
+        world.up(NEW)
+
+
+def test_what_a_scale_that_was_killed_after_any_call_has_set_is_ended_by_the_next_up() -> None:
+    def scale(world: World) -> None:
+        aws: Any = world.account
+        stack = DeployedStack("dev", aws, CLUSTER, {"worker": "web"}, {})
+        scale_processes(stack, {"worker": 6}, lambda _: None, world.clock)
+
+    worlds = kill_after_each_call(lambda: deployed(FORMER), lambda _: None, scale)
+    assert len(worlds) > 8
+    for world, call in worlds:
+        world.up(FORMER)
+        try:
+            assert_serves(world, FORMER)
+        except AssertionError as error:
             raise AssertionError(f"killed after {call}: {error}") from error

@@ -22,9 +22,9 @@ HEALTH_CHECK_FAILED_PREFIX = "Task failed "
 UNASKED_STOP_CODES = ("EssentialContainerExited", "TaskFailedToStart", None)
 """`stopCode` values of a failed task. Spot interruptions and retired hosts are not failures of the release."""
 POLL_SECONDS = 2.0
+"""Each poll makes four calls; ECS allows 20 reads a second to all clients of an account and region together."""
 TROUBLE_SECONDS = 15.0
 """How long new tasks have to fail their checks before that is reported: an app that starts slowly fails some."""
-"""Each poll makes four calls; ECS allows 20 reads a second to all clients of an account and region together."""
 ROLLOUT_TIMEOUT_SECONDS = 2400.0
 """The circuit breaker needs up to 18 minutes to fail the deployment of a service with one task."""
 SETTLE_SECONDS = 30.0

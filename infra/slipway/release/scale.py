@@ -84,12 +84,13 @@ def _scale(
 ) -> ProcessResult:
     began = clock.now()
     ecs = stack.aws.client("ecs")
+    arn = rollout.describe_service(stack.aws, service)["serviceArn"]
+    # The tag is first: without it no `up` would restore what was changed before this process was killed.
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": SCALED_TAG, "value": str(tasks)}])
     target = find_scalable_target(stack.aws.client, service.cluster, service.name)
     if target:
         largest = max(tasks, int(target["MaxCapacity"]))
         change_scalable_target(stack.aws.client, service.cluster, service.name, MinCapacity=tasks, MaxCapacity=largest)
-    arn = rollout.describe_service(stack.aws, service)["serviceArn"]
-    ecs.tag_resource(resourceArn=arn, tags=[{"key": SCALED_TAG, "value": str(tasks)}])
     ecs.update_service(cluster=service.cluster, service=service.name, desiredCount=tasks)
     await_tasks(stack.aws, service, tasks, say, clock)
     return verify_process(stack, process, service, began, say, clock)

@@ -82,6 +82,14 @@ def find_unstable_task(
         clock.sleep(rollout.POLL_SECONDS)
 
 
+def has_just_ended(aws: ClientFactory, service: ExpectedService, deployment: ServiceDeployment) -> bool:
+    """Whether a deployment ended so recently that nobody may have watched its tasks yet; uses AWS's clock only."""
+    now = _server_time(aws.client("ecs").describe_services(cluster=service.cluster, services=[service.name]))
+    if now is None or deployment.seconds is None:
+        return False
+    return now.timestamp() - (deployment.created + deployment.seconds) <= MAX_STABILITY_WATCH_SECONDS
+
+
 def _seconds_to_settle(aws: ClientFactory, service: ExpectedService, deployment: ServiceDeployment) -> float:
     """Returns the seconds until the deployment's youngest task is `settle_seconds` old; uses AWS's clock only."""
     response = aws.client("ecs").describe_services(cluster=service.cluster, services=[service.name])

@@ -221,25 +221,29 @@ class _Verification:
         return description["runningCount"], description["desiredCount"], unhealthy
 
     def _ensure_tasks_stay(self, deployment: ServiceDeployment, *, is_new: bool) -> None:
-        """Checks that no new task fails after the rollout; if one does, deploys the previous revision again."""
+        """Checks that no new task fails after the rollout; if one does, deploys the previous revision again.
+
+        Of a rollout that has ended before this `up` it checks the same: the `up` that began it may have been killed.
+        """
         checked = retry_reads(
             lambda: task_watch.has_health_check(self.aws, self.service, deployment), self.say, self.clock
         )
         if not checked:
             failed = task_watch.find_unsettled_task(self.aws, self.service, deployment, self.say, self.clock)
-        elif is_new:
-            failed = task_watch.find_unstable_task(self.aws, self.service, deployment, self.say, self.clock)
         else:
-            return
+            failed = task_watch.find_unstable_task(self.aws, self.service, deployment, self.say, self.clock)
         if not failed:
             return
         heading = f"Verify: the new tasks of {self.service.name} start, and fail later"
         causes = explain_failure(self.aws, self.service, deployment)
         if not checked:
             heading += f", before they are {self.service.settle_seconds:.0f} s old (settleSeconds)"
-        if is_new and self.again:
+        if self.again and (is_new or self._has_just_ended(deployment)):
             heading += self._roll_back()
         raise self._error(f"{heading}.", deployment, causes)
+
+    def _has_just_ended(self, deployment: ServiceDeployment) -> bool:
+        return retry_reads(lambda: task_watch.has_just_ended(self.aws, self.service, deployment), self.say, self.clock)
 
     def _roll_back(self) -> str:
         """Deploys the last successful revision of another task definition; returns the result as text for the error."""
