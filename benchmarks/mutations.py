@@ -57,12 +57,12 @@ MOST_NAMING = 6  # test files; what more of them name is everybody's, and its fo
 ROOMS = {
     "infra/slipway/cli": "command_line command_refusals check_command asking pipeline_setup service_commands cost "
     "connect logs pause plan preview_refusals release_commands secret_values init/*",
-    "infra/slipway/components": "snapshot secrets pipeline network alarms edge web",
+    "infra/slipway/components": "snapshot providers secrets pipeline network alarms edge web hooks",
     "infra/slipway/config": "settings app_file text_files stack_file schemas",
     "infra/slipway/graph": "diagram cost plan controls",
     "infra/slipway/pipeline": "github comment bootstrap",
     "infra/slipway/previews": "previews release_kills preview_configuration preview_limits github",
-    "infra/slipway/program": "snapshot injected_values previews web hooks",
+    "infra/slipway/program": "snapshot providers injected_values previews preview_data prometheus web hooks",
     "infra/slipway/release": "release_* service_commands pause secret_* exec connect one_off_task target_group_change "
     "shared_timeouts",
     "app/api": "items users auth exports http inputs limits routes operations",
@@ -261,6 +261,7 @@ def _fork_pytest(copy: Path, arguments: list[str], env: dict[str, str], output: 
     os.dup2(output.fileno(), 2)
     os.environ.update(env)
     os.chdir(copy)
+    sys.argv = ["pytest", *arguments]  # the command line asks for --json
     sys.path[:0] = [str(copy / "infra"), str(copy)]
     for name in list(sys.modules):
         if name.partition(".")[0] in ("benchmarks", "slipway", "slipway_local", "tests"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from slipway.config.settings import Settings
 from slipway.previews import create
 from slipway.previews.identity import DATABASE_TAG, EXTERNAL_DATABASE, StackSnapshot
 from slipway.program.preview_data import parse_external_database_url
+from slipway.release import preview_database
+from tests.infra import facts, recorder
 from tests.infra.program import APP_FILE, plain, programmed
 from tests.infra.recorder import Registered, of
 from tests.infra.test_previews import preview
@@ -118,6 +121,25 @@ def test_an_external_database_is_used_by_its_url_and_none_is_made() -> None:
     assert not [each for each in found if each.name == "slipway-pr-42-database"]  # the step that would make one
     assert [each for each in preview() if each.name == "slipway-pr-42-database"]
     assert len([each for each in found if each.type.startswith(("aws:", "docker-build:"))]) <= 12
+
+
+@pytest.mark.parametrize(("data", "template"), [("template", "slipway_dev_template"), ("empty", "")])
+def test_a_database_is_copied_from_the_template_where_the_preview_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, data: str, template: str
+) -> None:
+    shared = replace(facts.PREVIEWS, template="slipway_dev_template")
+    outputs = replace(facts.FOUNDATION, previews=shared).to_output()
+    monkeypatch.setitem(recorder.BASE_OUTPUTS, "foundation", outputs)
+    copied_from: list[str] = []
+    create_on_change = preview_database.create_database_on_secret_change
+
+    def note(*arguments: Any, **given: Any) -> pulumi.Resource:
+        pulumi.Output.from_input(given["template"]).apply(copied_from.append)
+        return create_on_change(*arguments, **given)
+
+    monkeypatch.setattr(preview_database, "create_database_on_secret_change", note)
+    preview(previewData=data)
+    assert copied_from == [template]
 
 
 @pytest.mark.parametrize("url", ["mysql://a:b@c/d", "postgresql://host/name", "postgresql://user:word@host", "dbase"])

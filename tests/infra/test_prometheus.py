@@ -16,7 +16,7 @@ from slipway.config import constants
 from slipway.config.errors import SlipwayError
 from slipway.config.settings import Settings
 from slipway.program.component_args.network import select_interface_endpoints
-from tests.infra.program import containers, plain, program, programmed
+from tests.infra.program import APP_FILE, containers, plain, program, programmed
 from tests.infra.promtool import promtool
 from tests.infra.recorder import of
 from tests.paths import ROOT
@@ -60,6 +60,23 @@ def test_a_network_without_a_way_out_has_an_endpoint_for_it() -> None:
     closed = Settings.from_files("prod").model_copy(update={"interface_endpoints": True})
     assert "aps-workspaces" in select_interface_endpoints(closed)
     assert "aps-workspaces" not in select_interface_endpoints(closed.model_copy(update={"managed_prometheus": False}))
+
+
+@pytest.mark.parametrize(("monitoring", "metrics_port"), [(True, True), (True, False), (False, True), (False, False)])
+def test_it_runs_where_the_stack_asks_for_it_and_the_app_has_metrics(
+    tmp_path: Path, monitoring: bool, metrics_port: bool
+) -> None:
+    app = yaml.safe_load(APP_FILE.read_text())
+    if not metrics_port:
+        del app["metricsPort"], app["processes"]["worker"]["metrics"]
+    file = tmp_path / "app.yaml"
+    file.write_text(yaml.safe_dump(app))
+    settings = Settings.from_files("dev").model_copy(update={"monitoring": monitoring})
+    recording = programmed("dev", settings, file)
+    services = {service.name for service in of(recording, "aws:ecs/service:Service")}
+    assert (
+        ("slipway-dev-prometheus" in services) == ("monitoring" in recording.exports) == (monitoring and metrics_port)
+    )
 
 
 def test_a_workspace_that_nobody_would_write_to_is_refused() -> None:
