@@ -60,7 +60,7 @@ ROOMS = {
     "infra/slipway/components": "snapshot providers secrets pipeline network alarms edge web hooks",
     "infra/slipway/config": "settings app_file text_files stack_file schemas",
     "infra/slipway/graph": "diagram cost plan controls",
-    "infra/slipway/pipeline": "github comment bootstrap",
+    "infra/slipway/pipeline": "github comment bootstrap local_aws",
     "infra/slipway/previews": "previews release_kills preview_configuration preview_limits github",
     "infra/slipway/program": "snapshot providers injected_values previews preview_data prometheus web hooks",
     "infra/slipway/release": "release_* service_commands pause secret_* exec connect one_off_task target_group_change "
