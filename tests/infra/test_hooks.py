@@ -112,7 +112,10 @@ def test_a_preview_asks_for_capacity_makes_its_database_migrates_and_is_verified
     assert service.hooks["before_create"] == service.hooks["before_update"] == ("slipway-pr-42-capacity",)
     stashes = {stash.name: stash for stash in of(recording, STASH)}
     assert set(stashes) == {"slipway-pr-42-database", "slipway-pr-42-migrated"}
-    assert stashes["slipway-pr-42-migrated"].hooks["before_update"] == ("slipway-pr-42-capacity", "slipway-pr-42-migrate")
+    assert stashes["slipway-pr-42-migrated"].hooks["before_update"] == (
+        "slipway-pr-42-capacity",
+        "slipway-pr-42-migrate",
+    )
     assert len(stashes["slipway-pr-42-database"].hooks["before_create"]) == 1
     assert "Stash slipway-pr-42-database" in stashes["slipway-pr-42-migrated"].depends_on
     assert "Stash slipway-pr-42-migrated" in service.depends_on
