@@ -17,8 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from slipway.config.errors import SlipwayError
+from slipway.config.local_aws import LOCAL_ACCOUNT
 from slipway.release import exec_session, session_client
-from slipway.release.aws_session import LOCAL_ACCOUNT
 from slipway.release.exec_target import ExecTarget, find_exec_target
 from tests.infra.deployed import CLUSTER, Answers, deployed
 from tests.infra.fake_ecs import FakeClock

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from slipway.config.settings import Settings
+from slipway.program.component_args.images import kit_image_args
+from tests.infra.facts import REGISTRY
 from tests.infra.program import STACKS, program, programmed
 from tests.infra.recorder import Recording, of
 from tests.paths import ROOT
@@ -75,3 +77,19 @@ def test_priorities_of_ones_own_rules_are_free(stack: str) -> None:
     taken = {rule.inputs["priority"] for rule in of(program(stack), "aws:lb/listenerRule:ListenerRule")}
     assert taken
     assert not taken & set(range(41_000, 49_999))
+
+
+def test_a_folder_of_the_projects_own_replaces_one_image_of_the_kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.from_files("dev")
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\n")
+    own = tmp_path / "docker" / "cache"
+    own.mkdir(parents=True)
+    (own / "Dockerfile").write_text("FROM scratch\n")
+    monkeypatch.chdir(tmp_path)
+    sources = {
+        name: kit_image_args(name, "debian", settings, registry=REGISTRY, hooks=None).source
+        for name in ("cache", "database")
+    }
+    assert sources == {"cache": own, "database": ROOT / "docker" / "database"}

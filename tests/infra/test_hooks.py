@@ -38,7 +38,7 @@ def test_whatever_runs_the_apps_code_asks_for_capacity_before_it_is_created_or_c
         "worker",
     ]
     for resource in resources:
-        hooks = (f"slipway-{stack}-room",)
+        hooks = (f"slipway-{stack}-capacity",)
         timeouts = (f"{resource.name}-timeouts",) if resource.type == SERVICE else ()
         assert resource.hooks == {"before_create": hooks, "before_update": (*hooks, *timeouts)}, resource.name
 
@@ -46,7 +46,7 @@ def test_whatever_runs_the_apps_code_asks_for_capacity_before_it_is_created_or_c
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_release_task_runs_after_the_check_of_capacity(stack: str) -> None:
     (migrated,) = of(program(stack), STASH)
-    assert migrated.hooks["before_create"] == (f"slipway-{stack}-room", f"slipway-{stack}-migrate")
+    assert migrated.hooks["before_create"] == (f"slipway-{stack}-capacity", f"slipway-{stack}-migrate")
     assert migrated.hooks["before_update"] == migrated.hooks["before_create"]
 
 
@@ -109,10 +109,13 @@ def test_the_oldest_revisions_of_every_task_but_that_of_previews_databases_are_d
 def test_a_preview_asks_for_capacity_makes_its_database_migrates_and_is_verified() -> None:
     recording = preview()
     (service,) = of(recording, SERVICE)
-    assert service.hooks["before_create"] == service.hooks["before_update"] == ("slipway-pr-42-room",)
+    assert service.hooks["before_create"] == service.hooks["before_update"] == ("slipway-pr-42-capacity",)
     stashes = {stash.name: stash for stash in of(recording, STASH)}
     assert set(stashes) == {"slipway-pr-42-database", "slipway-pr-42-migrated"}
-    assert stashes["slipway-pr-42-migrated"].hooks["before_update"] == ("slipway-pr-42-room", "slipway-pr-42-migrate")
+    assert stashes["slipway-pr-42-migrated"].hooks["before_update"] == (
+        "slipway-pr-42-capacity",
+        "slipway-pr-42-migrate",
+    )
     assert len(stashes["slipway-pr-42-database"].hooks["before_create"]) == 1
     assert "Stash slipway-pr-42-database" in stashes["slipway-pr-42-migrated"].depends_on
     assert "Stash slipway-pr-42-migrated" in service.depends_on
@@ -121,7 +124,7 @@ def test_a_preview_asks_for_capacity_makes_its_database_migrates_and_is_verified
     assert verified.host == "pr-42.preview.example.com"
 
 
-CHECKS = ("room", "addresses", "range", "zones", "health-check")
+CHECKS = ("capacity", "addresses", "range", "zones", "health-check")
 CHANGES = ("image-tag", "timeouts", "migrate", "database")
 
 
@@ -149,4 +152,4 @@ def test_the_template_of_previews_is_filled_after_the_check_of_capacity(tmp_path
     settings = Settings.from_files("dev").model_copy(update={"preview_data": "template"})
     stashes = {stash.name: stash for stash in of(programmed("dev", settings, file), STASH)}
     hooks = stashes["slipway-dev-template-migrated"].hooks["before_create"]
-    assert hooks == ("slipway-dev-room", "slipway-dev-template-migrate")
+    assert hooks == ("slipway-dev-capacity", "slipway-dev-template-migrate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,12 +95,7 @@ def test_components_take_flat_arguments_and_know_neither_settings_nor_app_yaml()
 def test_no_component_takes_another_as_an_argument() -> None:
     """They take facts, so that none knows who made what it stands on."""
     folder = CORE / "components"
-    classes = {
-        node.name
-        for path in folder.glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef) and any("ComponentResource" in ast.unparse(base) for base in node.bases)
-    }
+    classes = {name for path in folder.glob("*.py") for name in component_classes(path)}
     assert len(classes) > 20
     taken = [
         f"{path.name}: {argument.arg}: {ast.unparse(argument.annotation)}"
@@ -126,6 +122,35 @@ def test_the_core_imports_nothing_of_the_local_aws() -> None:
     found = list(imports(CORE))
     assert len(found) > 500
     assert [each for each in found if below(each[1], "slipway_local", "ministack")] == []
+
+
+def test_the_account_and_the_hosts_of_the_local_aws_stand_in_its_interface_alone() -> None:
+    names = re.compile(r"\b0{12}\b|ministack|\.localhost")
+    found = [
+        str(path.relative_to(CORE))
+        for room in ("previews", "pipeline", "graph", "release", "program", "components", "cli")
+        for path in sorted(_sources(CORE / room))
+        if names.search(path.read_text())
+    ]
+    assert found == []
+
+
+def test_a_file_of_components_tells_the_story_of_one() -> None:
+    several = {
+        path.name: names
+        for path in sorted((CORE / "components").glob("*.py"))
+        if len(names := component_classes(path)) > 1
+    }
+    assert several == {}
+
+
+def component_classes(path: Path) -> set[str]:
+    """The components that a file defines."""
+    return {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and any("ComponentResource" in ast.unparse(base) for base in node.bases)
+    }
 
 
 def test_the_program_calls_aws_through_the_engine_alone() -> None:

@@ -10,7 +10,8 @@ from botocore.httpsession import URLLib3Session
 from botocore.stub import Stubber
 
 from slipway.config.errors import SlipwayError
-from slipway.release.aws_session import LOCAL_ACCOUNT, AwsSession, create_aws_session, parse_duration_seconds
+from slipway.config.local_aws import LOCAL_ACCOUNT
+from slipway.release.aws_session import AwsSession, create_aws_session, parse_duration_seconds
 
 CLUSTER = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop-prod"
 

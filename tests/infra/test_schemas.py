@@ -16,7 +16,7 @@ from slipway.config import project
 from slipway.config.schemas import generate_files, stack_file_schema
 from slipway.config.setting_sections import SECTIONS, SETTING_KEYS
 from slipway.config.settings import Settings
-from tests.paths import ROOT, STACK_FILES
+from tests.paths import FIXTURES, ROOT, STACK_FILES
 
 FILES = {str(path): text for path, text in generate_files().items()}
 
@@ -31,6 +31,13 @@ def test_every_setting_is_in_one_section_with_a_description() -> None:
     names = [name for section in SECTIONS for name in section.model_fields]
     assert sorted(names) == sorted(Settings.model_fields)
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("folder", [ROOT, FIXTURES], ids=["repository", "tests"])
+def test_a_projects_own_file_is_ten_lines_at_most_and_repeats_no_setting(folder: Path) -> None:
+    text = (folder / "Pulumi.yaml").read_text()
+    assert len(text.splitlines()) <= 10
+    assert "config" not in yaml.safe_load(text)
 
 
 def config_schema() -> Any:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def test_the_load_balancer_is_as_patient_as_the_contract_says() -> None:
 def test_another_port_of_the_app_moves_with_its_tasks_and_not_before() -> None:
     """A target group of another port would be a new one, with no task in it, and the rule would go there first."""
     web = task()
-    other = web.replace(containers=[web.containers[0].replace(port=9000)])
+    other = replace(web, containers=[replace(web.containers[0], port=9000)])
     before, after = found(), found(task=other)
     for kind in ("aws:lb/targetGroup:TargetGroup", "aws:lb/listenerRule:ListenerRule"):
         assert of(before, kind)[0].inputs == of(after, kind)[0].inputs
@@ -214,7 +215,7 @@ def test_the_service_waits_for_what_its_tasks_need_from_their_first_second() -> 
 def test_a_container_without_a_port_cannot_stand_behind_the_load_balancer() -> None:
     web = task()
     with pytest.raises(ValueError, match="has no port"):
-        found(task=web.replace(containers=[web.containers[0].replace(port=None)]))
+        found(task=replace(web, containers=[replace(web.containers[0], port=None)]))
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -262,7 +263,7 @@ def test_a_secret_less_is_another_policy_too() -> None:
     container = task().containers[0]
     (one,) = container.secrets.values()
     names = [
-        {p.name for p in of(found(task=task().replace(containers=[container.replace(secrets={key: one})])), POLICY)}
+        {p.name for p in of(found(task=replace(task(), containers=[replace(container, secrets={key: one})])), POLICY)}
         for key in ("A", "B")
     ]
     assert len(names[0] ^ names[1]) == 2
@@ -270,7 +271,7 @@ def test_a_secret_less_is_another_policy_too() -> None:
 
 def _policy_names(action: str) -> set[str]:
     statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
-    return {policy.name for policy in of(found(task=task().replace(statements=[statement])), POLICY)}
+    return {policy.name for policy in of(found(task=replace(task(), statements=[statement])), POLICY)}
 
 
 def test_requests_of_certain_paths_come_when_the_rollouts_are_done() -> None:

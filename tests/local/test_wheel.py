@@ -7,13 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.local.team_project import UV, build_wheel
 from tests.paths import FIXTURES, ROOT
 
-UV = Path(sys.executable).with_name("uv")
 EXTRA = ("cryptography", "ministack", "plotly", "psutil", "websockets")
 STACKS = ("dev", "prod")
 
@@ -56,10 +58,29 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("wheel")
-    _run([str(UV), "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)], folder)
-    return Project(folder / "project", next(folder.glob("*.whl")))
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Project:
+    return Project(tmp_path_factory.mktemp("team") / "project", wheel)
+
+
+def test_the_wheel_has_every_file_of_its_folders_and_no_other(wheel: Path) -> None:
+    """Those that git would commit: only a team would miss a Dockerfile, a rule or a template that is left out."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *config["only-include"]]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    expected = {
+        target + name.removeprefix(source)
+        for name in names
+        for source, target in config["sources"].items()
+        if name.startswith(f"{source}/") and (ROOT / name).is_file()
+    }
+    assert len(expected) > 500
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == expected
 
 
 def test_the_packages_of_the_local_aws_are_not_installed(project: Project) -> None:
@@ -67,6 +88,19 @@ def test_the_packages_of_the_local_aws_are_not_installed(project: Project) -> No
     program = f"from importlib.util import find_spec; print([n for n in ({names},) if find_spec(n)])"
     done = subprocess.run([project.python, "-c", program], cwd=project.folder, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_module_of_the_core_is_imported_without_them(project: Project) -> None:
+    program = """
+import importlib, pkgutil, slipway
+names = [module.name for module in pkgutil.walk_packages(slipway.__path__, "slipway.") if ".data" not in module.name]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+    done = subprocess.run([project.python, "-c", program], cwd=project.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "doctor", "clean", "env"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pulumi
 
 from slipway.components.iam_roles import Statement
@@ -37,6 +39,6 @@ def add_trace_collector(
         CONTAINER_NAME, image, environment={"AWS_REGION": region}, essential=False, scratch=False
     )
     return [
-        process.replace(environment={**otel_environment, **process.environment}, wait_for_start=CONTAINER_NAME),
+        replace(process, environment={**otel_environment, **process.environment}, wait_for_start=CONTAINER_NAME),
         collector,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -48,10 +48,6 @@ class ContainerDefinition:
     has_exec: bool = False
     """Whether ECS Exec may reach it, in a task where it is on."""
 
-    def replace(self, **changes: Any) -> ContainerDefinition:
-        """Returns a copy with changes."""
-        return replace(self, **changes)
-
 
 @dataclass(frozen=True)
 class FargateTaskDefinitionArgs:
@@ -81,10 +77,6 @@ class FargateTaskDefinitionArgs:
         if serving.port is None:
             raise ValueError(f"{name}: the container {serving.name} has no port to serve on")
         return serving, serving.port
-
-    def replace(self, **changes: Any) -> FargateTaskDefinitionArgs:
-        """Returns a copy with changes."""
-        return replace(self, **changes)
 
 
 class FargateTaskDefinition(pulumi.ComponentResource):

@@ -1,4 +1,4 @@
-"""The web ACL (AWS WAF) of the load balancer, or of the CloudFront distribution in front of it."""
+"""The web ACL (AWS WAF) of the load balancer, and the rules that it shares with that of a distribution."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-CLOUDFRONT_REGION = "us-east-1"
-"""Region of what a distribution uses: certificate and web ACL."""
 RATE_LIMIT_RULE = "rate"
 """Name of the rule that limits requests of each address."""
 MANAGED_RULE_GROUPS: dict[str, list[str]] = {
@@ -49,7 +47,7 @@ class RegionalWebAcl(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegionalWebAclArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:wafv2:RegionalWebAcl", name, None, opts)
-        acl = _create_acl(name, args, scope="REGIONAL", region=None, key_arn=args.key_arn, parent=self)
+        acl = create_web_acl(name, args, scope="REGIONAL", region=None, key_arn=args.key_arn, parent=self)
         aws.wafv2.WebAclAssociation(
             f"{name}-waf",
             resource_arn=args.load_balancer_arn,
@@ -59,22 +57,7 @@ class RegionalWebAcl(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-class CloudFrontWebAcl(pulumi.ComponentResource):
-    """Creates a web ACL for a distribution (CloudFront.6), which sees visitors' addresses; the load balancer would see
-    CloudFront's. It and its log are in us-east-1. Costs as much as a `RegionalWebAcl`.
-    """
-
-    arn: pulumi.Output[str]
-
-    def __init__(self, name: str, args: WebAclArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("slipway:wafv2:CloudFrontWebAcl", name, None, opts)
-        # Its log is encrypted with AWS's own key: the stack's is a key of the stack's region.
-        acl = _create_acl(name, args, scope="CLOUDFRONT", region=CLOUDFRONT_REGION, key_arn=None, parent=self)
-        self.arn = acl.arn
-        self.register_outputs({})
-
-
-def _create_acl(
+def create_web_acl(
     name: str,
     args: WebAclArgs,
     *,
@@ -83,7 +66,7 @@ def _create_acl(
     key_arn: pulumi.Input[str] | None,
     parent: pulumi.Resource,
 ) -> aws.wafv2.WebAcl:
-    """Creates the web ACL with its log."""
+    """Creates a web ACL with its log."""
     child = pulumi.ResourceOptions(parent=parent)
     acl = aws.wafv2.WebAcl(
         f"{name}-waf",

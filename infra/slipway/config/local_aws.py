@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-
-import typer
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from slipway.config.errors import SlipwayError
 
+if TYPE_CHECKING:
+    import typer
+
 ENTRY_POINT_GROUP = "slipway.local_aws"
+LOCAL_ACCOUNT = "000000000000"
+"""Account of the local AWS; no real account has this number."""
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 INSTALL_COMMAND = "uv add 'slipway-kit[local]' (or pip install 'slipway-kit[local]')"
 
 
@@ -89,6 +93,11 @@ def require_local_aws(purpose: str) -> LocalAws:
     if local_aws is None:
         raise SlipwayError(f"{purpose} needs the AWS on this machine, which is not installed.", INSTALL_COMMAND)
     return local_aws
+
+
+def is_local_host(host: str) -> bool:
+    """Returns whether a host is this machine, where the local AWS answers."""
+    return host in LOOPBACK_HOSTS or host.endswith(".localhost")
 
 
 def is_local_stack(stack: str) -> bool:

@@ -7,9 +7,10 @@ import pulumi
 from slipway.components.alias_record import AliasRecord
 from slipway.components.cdn import Cdn, OriginHeader
 from slipway.components.certificate import DnsValidatedCertificate
+from slipway.components.cloudfront_web_acl import CLOUDFRONT_REGION, CloudFrontWebAcl
 from slipway.components.load_balancer import ApplicationLoadBalancer
 from slipway.components.secrets import Secrets
-from slipway.components.web_acl import CLOUDFRONT_REGION, CloudFrontWebAcl, RegionalWebAcl
+from slipway.components.web_acl import RegionalWebAcl
 from slipway.config.constants import APPEND_FORWARDED_FOR, PRESERVE_FORWARDED_FOR
 from slipway.program.component_args import edge
 from slipway.program.stack_context import StackContext

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -232,7 +233,7 @@ class PreviewServiceBuilder:
 
     def _process_container(self, name: str) -> ContainerDefinition:
         container = self._container(name)
-        return container.replace(wait_for_start=self._data.cache.name) if self._data.cache else container
+        return replace(container, wait_for_start=self._data.cache.name) if self._data.cache else container
 
     def _container(self, name: str) -> ContainerDefinition:
         return build_process_container(

@@ -71,11 +71,11 @@ def create_preview_template_database(
     )
     values = _template_values(app, stores, passwords, database=f"{template}_next", user=seed_role)
     app_container = processes.build_release_container(app, values)
-    containers = [kit.replace(name="open", environment={**kit.environment, "ACTION": "open"})]
+    containers = [replace(kit, name="open", environment={**kit.environment, "ACTION": "open"})]
     if app.release:
-        containers.append(app_container.replace(name="migrate"))
-    containers.append(app_container.replace(name="seed", command=app.preview_seed))
-    containers.append(kit.replace(name="close", environment={**kit.environment, "ACTION": "close"}))
+        containers.append(replace(app_container, name="migrate"))
+    containers.append(replace(app_container, name="seed", command=app.preview_seed))
+    containers.append(replace(kit, name="close", environment={**kit.environment, "ACTION": "close"}))
 
     task = task_definition_args(
         context,
@@ -112,7 +112,7 @@ def _one_after_the_other(containers: Sequence[ContainerDefinition]) -> list[Cont
     chain: list[ContainerDefinition] = []
     for container in containers:
         previous = chain[-1].name if chain else ""
-        chain.append(container.replace(wait_for_success=previous, essential=container is containers[-1]))
+        chain.append(replace(container, wait_for_success=previous, essential=container is containers[-1]))
     return chain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -358,8 +359,8 @@ class Processes:
         args = WorkerServiceArgs(
             place=self._place(name),
             label=name,
-            task=task.replace(
-                statements=[*task.statements, protect_task], stop_timeout=constants.MAX_STOP_TIMEOUT_SECONDS
+            task=replace(
+                task, statements=[*task.statements, protect_task], stop_timeout=constants.MAX_STOP_TIMEOUT_SECONDS
             ),
             tasks=spec.tasks,
             max_tasks=spec.effective_max_tasks,

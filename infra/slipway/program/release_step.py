@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -42,12 +43,12 @@ def create_release_task(
         )
     if context.settings.rollback_to:
         # An older image lacks the database's Alembic revision and has nothing to migrate to.
-        containers = [container.replace(essential=True) for container in containers]
+        containers = [replace(container, essential=True) for container in containers]
     elif context.app.release:
         release = build_process_container(
             context.app, RELEASE, image, stores.values, release_name, context.deploy_profile
         )
-        containers.append(release.replace(wait_for_success=DATABASE_ROLES_CONTAINER) if containers else release)
+        containers.append(replace(release, wait_for_success=DATABASE_ROLES_CONTAINER) if containers else release)
     if not containers:
         return None
     needs = context.app.needs_of(RELEASE)

@@ -22,11 +22,9 @@ from botocore.exceptions import ProfileNotFound
 from botocore.loaders import create_loader
 
 from slipway.config.errors import SlipwayError
+from slipway.config.local_aws import LOCAL_ACCOUNT, is_local_host
 from slipway.release.aws_errors import describe_aws_error, record_service
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-LOCAL_ACCOUNT = "000000000000"
-"""Account of the local AWS; no real account has this number."""
 DURATION_UNITS = {"h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -80,7 +78,7 @@ class AwsSession:
         _, _, _, region, account, *_ = arn.split(":")
         if account == LOCAL_ACCOUNT:
             url = self.client("ecs").meta.endpoint_url
-            if urlsplit(url).hostname not in LOOPBACK:
+            if not is_local_host(urlsplit(url).hostname or ""):
                 raise SlipwayError(
                     f"This stack is on the local AWS, and its requests would go to {url}.",
                     "Unset the AWS_* variables of your shell, including AWS_IGNORE_CONFIGURED_ENDPOINT_URLS.",
@@ -159,7 +157,7 @@ def _service_data_loader(folder: str | None) -> Any:
 def _block_nonlocal_requests(request: Any, **_: Any) -> None:
     """Raises `RuntimeError` for a request to another machine; called when its URL is final."""
     host = urlsplit(request.url).hostname or ""
-    if host not in LOOPBACK and not host.endswith(".localhost"):
+    if not is_local_host(host):
         raise RuntimeError(
             f"this stack is on the local AWS, and a request would have gone to {host}. AWS_ENDPOINT_URL must"
             ' be the local AWS: eval "$(slipway env)", or use `slipway up`'

@@ -8,6 +8,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from slipway.config.local_aws import is_local_host
+
 REQUEST_TIMEOUT_SECONDS = 5
 MAX_BODY_BYTES = 65536
 
@@ -34,7 +36,7 @@ def send_request(url: str, *, host: str = "", follow_redirects: bool = True) -> 
     address = url
     headers = {"User-Agent": "slipway-verify"}
     handlers: list[urllib.request.BaseHandler] = [] if follow_redirects else [_NoRedirect()]
-    if name == "localhost" or name.endswith(".localhost"):
+    if is_local_host(name):
         # Always this machine (RFC 6761), but not every resolver knows it; a proxy would resolve it elsewhere.
         address = parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl()
         headers["Host"] = parts.netloc

@@ -80,7 +80,7 @@ def capacity_hook(
     def check_users(aws: AwsSession, cluster: str, _: ProgressReporter) -> None:
         check_retired_users(aws, cluster, retired_users)
 
-    return before_change_hooks(f"{name}-room", _run_once_hook(check), on_dry_run=True)
+    return before_change_hooks(f"{name}-capacity", _run_once_hook(check), on_dry_run=True)
 
 
 def elastic_ip_quota_hook(name: str) -> pulumi.ResourceHookBinding:

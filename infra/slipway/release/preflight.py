@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from slipway.config.app_spec.process import ProcessSpec
 from slipway.config.errors import SlipwayError
+from slipway.config.local_aws import is_local_host
 from slipway.release.aws_errors import describe_aws_error
 from slipway.release.aws_session import AwsSession, ClientFactory
 
@@ -33,8 +34,7 @@ SPOT_VCPU_QUOTA = ("fargate", "L-36FBB829")
 ELASTIC_IP_QUOTA = ("ec2", "L-0263D0A3")
 """Service code and quota code."""
 CPU_UNITS = 1024
-ECR_IMAGE_PATTERN = re.compile(r"^(\d{12}\.dkr\.ecr\.|(localhost|127\.0\.0\.1):\d+/)")
-"""Image references in ECR; others are not checked."""
+ECR_HOST_PATTERN = re.compile(r"\d{12}\.dkr\.ecr\.")
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,17 @@ def check_release(aws: AwsSession, release: PlannedRelease, say: Callable[[str],
     Raises `SlipwayError` for what would stop the release half-way; reports what could not be checked.
     """
     for image in release.images:
-        if ECR_IMAGE_PATTERN.match(image):
+        if is_in_ecr(image):
             check_image(aws, image, release.architecture)
     for line in check_vcpu_quota(aws, release.tasks, release.cluster):
         say(line)
+
+
+def is_in_ecr(image: str) -> bool:
+    """Returns whether an image reference names a registry of ECR, also of the local one; others are not checked."""
+    registry, slash, _ = image.partition("/")
+    host, colon, _ = registry.partition(":")
+    return bool(ECR_HOST_PATTERN.match(registry)) or bool(slash and colon and is_local_host(host))
 
 
 def check_image(aws: AwsSession, image: str, architecture: str) -> None:

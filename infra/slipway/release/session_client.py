@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.config.errors import SlipwayError
-from slipway.config.local_aws import require_local_aws
-from slipway.release.aws_session import LOCAL_ACCOUNT
+from slipway.config.local_aws import LOCAL_ACCOUNT, require_local_aws
 from slipway.release.deployed_stack import DeployedStack
 
 PLUGIN = "session-manager-plugin"

@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from slipway.config.local_aws import LOCAL_ACCOUNT
 from slipway.config.project import run_dir
-from slipway.release.aws_session import LOCAL_ACCOUNT
 from slipway_local.emulator.labels import OWNER_PATH
 from slipway_local.provider import input_validation
 

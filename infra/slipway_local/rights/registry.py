@@ -14,12 +14,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from slipway.config.local_aws import LOCAL_ACCOUNT
 from slipway_local.rights.answers import Answer
 from slipway_local.rights.aws_state import AwsState, Credentials
 from slipway_local.rights.wire import HttpRequest
 
 TOKEN_SECONDS = 12 * 3600
-DEFAULT_ACCOUNT = "000000000000"
 _PATH = re.compile(r"^/v2/(?:(?P<name>.+)/(?P<kind>blobs|manifests|tags)/(?P<rest>.*))?$")
 _USER = "AWS"
 
@@ -102,7 +102,7 @@ def registry_action(request: HttpRequest, account: str, region: str, state: AwsS
     if match is None or not match["name"]:
         return None
     action = _ACTIONS.get((request.method, match["kind"]), "UnknownRequest")
-    arns = [f"arn:aws:ecr:{region}:{owner}:repository/{match['name']}" for owner in (account, DEFAULT_ACCOUNT)]
+    arns = [f"arn:aws:ecr:{region}:{owner}:repository/{match['name']}" for owner in (account, LOCAL_ACCOUNT)]
     return f"ecr:{action}", next((arn for arn in arns if state.resource_policy(arn)), arns[0])
 
 

@@ -14,10 +14,12 @@ from slipway.cli.init import kit as kit_module
 from slipway.cli.init import upgrade as upgrade_module
 from slipway.cli.init.command import init
 from slipway.cli.init.notes import NOTES_FILE, InitNotes, write_notes
+from slipway.cli.init.questions import Questions
 from slipway.cli.init.upgrade import upgrade
 from slipway.config.errors import SlipwayError
-from tests.infra.init.apps import Snapshot, copy_of
+from tests.infra.init.apps import APPS, Snapshot, copy_of
 
+APP_NAMES = sorted(path.name for path in APPS.iterdir())
 PREVIEW_STACK = "stacks/Pulumi.preview.yaml"
 
 
@@ -79,6 +81,49 @@ def test_what_nobody_changed_is_updated_and_what_the_team_changed_elsewhere_is_m
     assert "for everybody" in pulumi.read_text()
     assert outcome(result, "stacks/app.yaml") == "unchanged"
     assert "Nothing to change." in run(upgrade, project).stdout
+
+
+@pytest.mark.parametrize("name", [*APP_NAMES, "reference"])
+def test_a_project_of_each_app_is_what_init_and_upgrade_would_write_again(name: str, tmp_path: Path) -> None:
+    folder = copy_of(name, tmp_path)
+    chosen = ["--app", "services/orders"] if name == "monorepo" else []
+    assert run(init, folder, "--yes", *chosen).exit_code == 0
+    before = Snapshot.of(folder)
+    assert "Nothing differs from what init would write." in run(init, folder, "--yes").stdout
+    assert "Nothing to change." in run(upgrade, folder).stdout
+    assert Snapshot.of(folder) == before
+
+
+def test_an_upgrade_keeps_the_health_path_that_a_person_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of("no_health", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Questions, "health_path", lambda *_: "/up")
+        run(init, folder, "--yes")
+    text = (folder / "stacks" / "app.yaml").read_text()
+    assert "health: {live: /up, ready: /up}" in text
+    assert "Nothing differs from what init would write." in run(init, folder, "--yes").stdout
+    assert "Nothing to change." in run(upgrade, folder).stdout
+    assert (folder / "stacks" / "app.yaml").read_text() == text
+
+
+def test_an_upgrade_keeps_what_another_tools_files_said_when_they_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of("sync_orm", tmp_path)
+    command = "uvicorn notes.main:app --host 0.0.0.0 --port 8080"
+    service = {"build": ".", "command": command, "environment": {"SHOP_TITLE": "Lighthouse"}}
+    (folder / "compose.yaml").write_text(json.dumps({"services": {"api": service}}))
+    done = run(init, folder, "--yes", "--workflows", "--from", "compose")
+    assert done.exit_code == 0, done.exception
+    (folder / "compose.yaml").unlink()
+    text = (folder / "stacks" / "app.yaml").read_text()
+    assert "SHOP_TITLE: Lighthouse" in text
+    assert "Nothing to change." in run(upgrade, folder).stdout
+    another_kit(monkeypatch)
+    assert outcome(run(upgrade, folder), "stacks/app.yaml") == "unchanged"
+    assert (folder / "stacks" / "app.yaml").read_text() == text
 
 
 def test_a_conflict_is_marked_and_named_and_neither_side_is_lost(

@@ -79,12 +79,11 @@ def init(
 
 
 def _note(root: Path, plan: InitPlan, results: list[FileResult]) -> None:
-    """Records the texts that init wrote, or found identical, as the base of the merge of `slipway upgrade`."""
+    """Records what the sources alone give of the files that init wrote, or found identical: the base of upgrades."""
     former = read_notes(root)
+    recorded = {result.file.path for result in results if result.state in ("new", "same", "adds lines")}
     files = {
-        str(result.file.path): result.file.text
-        for result in results
-        if result.state in ("new", "same", "adds lines") and is_kept_by_kit(result.file.path)
+        str(file.path): file.text for file in plan.source_files if file.path in recorded and is_kept_by_kit(file.path)
     }
     write_notes(
         root,

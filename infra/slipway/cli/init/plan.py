@@ -60,6 +60,9 @@ class InitPlan:
     mapped: MappedVariables
     health: HealthPaths
     files: list[PlannedFile]
+    source_files: list[PlannedFile]
+    """The files as the sources alone describe them. Upgrades merge from these, so that a person's answers and another
+    tool's files count as the team's changes."""
     advice: list[Advice]
     unread: list[str]
     """Files that could not be read, and why."""
@@ -90,27 +93,29 @@ def make_plan(root: Path, options: InitOptions, questions: Questions) -> InitPla
     app = detect(tree, candidate)
     mapped = map_variables(app)
     health = app.health
-    if not health and not present:
-        path = questions.health_path(DEFAULT_HEALTH)
+    if not health:
+        path = present["health"] if present else questions.health_path(DEFAULT_HEALTH)
         health = HealthPaths(path, path)
     name = options.name or present.get("name", "") or project_name(SourceTree(root), candidate.folder)
     workflows = options.workflows
     if workflows is None:
         workflows = (root / ".github/workflows/deploy.yml").exists() if present else questions.with_workflows()
-    data = app_file(app, mapped, health)
     foreign = _foreign(root, tree, candidate, options.foreign)
-    if foreign:
-        data = merged(data, foreign)
-    files = _files(root, tree, app, data, mapped, name, workflows, options.kit)
-    if from_reference:
-        files = _with_reference(files, tree.root)
+
+    def planned(health: HealthPaths, foreign: ForeignSpec | None) -> list[PlannedFile]:
+        data = app_file(app, mapped, health)
+        data = merged(data, foreign) if foreign else data
+        files = _files(root, tree, app, data, mapped, name, workflows, options.kit)
+        return _with_reference(files, tree.root) if from_reference else files
+
     return InitPlan(
         root=root,
         name=name,
         app=app,
         mapped=mapped,
         health=health,
-        files=files,
+        files=planned(health, foreign),
+        source_files=planned(app.health, None),
         advice=[
             *advise(tree, app, mapped),
             *_ignored_advice(root, app),
@@ -124,12 +129,18 @@ def make_plan(root: Path, options: InitOptions, questions: Questions) -> InitPla
 
 
 def _present(root: Path) -> dict[str, str]:
-    """Returns name, app module and folder of an existing deployment; empty if there is none."""
+    """Returns name, app module, folder and health path of an existing deployment; empty if there is none."""
     pulumi, app = _yaml(root / "Pulumi.yaml"), _yaml(root / APP_FILE)
     is_there = bool(pulumi or app) or (root / "infra" / "__main__.py").exists()
     if not is_there:
         return {}
-    return {key: str(data.get(key) or "") for data, key in ((pulumi, "name"), (app, "module"), (app, "source"))}
+    health = app.get("health")
+    return {
+        "name": str(pulumi.get("name") or ""),
+        "module": str(app.get("module") or ""),
+        "source": str(app.get("source") or ""),
+        "health": str(health.get("live") or "") if isinstance(health, dict) else "",
+    }
 
 
 def _deployed(candidates: list[AppCandidate], present: dict[str, str]) -> list[AppCandidate]:

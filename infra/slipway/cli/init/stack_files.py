@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from slipway.cli.init.app_file import inline_yaml
+from slipway.config.local_aws import LOCAL_ACCOUNT
 from slipway.config.schemas import STACK_SCHEMA_FILE, UNCOMMITTED_FOLDER
 
 REGION = "us-east-1"
@@ -51,11 +52,11 @@ def _common(facts: StackFacts, stack: str) -> str:
 
 
 def _local(facts: StackFacts) -> str:
-    text = """\
+    text = f"""\
 # The whole environment on this machine, with the local AWS: `slipway up`.
 config:
   # The account of the local AWS; no real account has this number.
-  aws:allowedAccountIds: ["000000000000"]
+  aws:allowedAccountIds: ["{LOCAL_ACCOUNT}"]
   tier: dev
   # The local AWS has no NAT gateway.
   natGateways: none
@@ -65,7 +66,7 @@ config:
   buildNetwork: host
   # The smallest Fargate size: all containers share this machine's cores.
   processes:
-    web: {cpu: 256, memory: 512, tasks: 1, maxTasks: 1}
+    web: {{cpu: 256, memory: 512, tasks: 1, maxTasks: 1}}
   deployProfile: quick
   # `slipway down` destroys it.
   protect: false

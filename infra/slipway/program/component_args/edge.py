@@ -7,9 +7,10 @@ import pulumi
 from slipway.components.alias_record import AliasRecordArgs
 from slipway.components.cdn import CdnArgs, DistributionOutputs
 from slipway.components.certificate import DnsValidatedCertificateArgs
+from slipway.components.cloudfront_web_acl import CLOUDFRONT_REGION
 from slipway.components.load_balancer import ANYWHERE, ApplicationLoadBalancerArgs
 from slipway.components.outputs import LoadBalancerOutputs, NetworkOutputs
-from slipway.components.web_acl import CLOUDFRONT_REGION, RegionalWebAclArgs, WebAclArgs
+from slipway.components.web_acl import RegionalWebAclArgs, WebAclArgs
 from slipway.config import constants
 from slipway.config.settings import Settings
 from slipway.program.stack_context import StackContext
