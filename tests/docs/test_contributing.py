@@ -1,4 +1,4 @@
-"""docs/examples/kit: the changes that CONTRIBUTING.md shows are applied to the kit as it is, and their own tests pass."""
+"""docs/examples/kit: what CONTRIBUTING.md shows is applied to the kit as it is, and the changes' own tests pass."""
 
 from __future__ import annotations
 

@@ -34,9 +34,10 @@ _TABLE_HEAD = """\
 # Settings of a stack
 
 You find here every setting of a stack, its values and its default. `slipway schema --write` writes this page from
-`infra/slipway/config/setting_sections`. Write a setting in `stacks/Pulumi.<stack>.yaml` below `config:`, as `tier: dev` or with the project's name, `my-app:tier: dev`;
-`pulumi config set tier dev -s STACK` writes the second form. An unknown key is an error. Keys of your own program need
-another namespace: `pulumi.Config("my-program")`. `aws:region` and other keys of providers are Pulumi's.
+`infra/slipway/config/setting_sections`. Write a setting in `stacks/Pulumi.<stack>.yaml` below `config:`, as `tier: dev`
+or with the project's name, `my-app:tier: dev`; `pulumi config set tier dev -s STACK` writes the second form. An unknown
+key is an error. Keys of your own program need another namespace: `pulumi.Config("my-program")`. `aws:region` and other
+keys of providers are Pulumi's.
 """
 
 
