@@ -87,7 +87,7 @@ class EngineOutput:
 
 
 def shorten_cause(text: str) -> str:
-    """An error without the engine's wrappings, and of the program's stack trace its last line: the log has the whole."""
+    """An error without the engine's wrappings, and the last line of the program's stack trace: the log has all."""
     traces = list(TRACEBACK.finditer(text))
     if traces:
         start = text.index("Traceback", traces[-1].start())

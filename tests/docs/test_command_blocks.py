@@ -153,7 +153,8 @@ def test_the_named_tests_run_these_commands() -> None:
 
 def test_a_block_that_no_test_runs_is_found() -> None:
     mark = "<!-- run by tests/local/test_previews.py -->"
-    unmarked, marked = blocks("a.md", f"```\nslipway scale prod web=4\n```\n{mark}\n```sh\nslipway scale a web=4\n```\n")
+    page = f"```\nslipway scale prod web=4\n```\n{mark}\n```sh\nslipway scale a web=4\n```\n"
+    unmarked, marked = blocks("a.md", page)
     assert (unmarked.mark, unmarked.runs_here) == ("", False)
     source = (ROOT / "tests" / "local" / "test_previews.py").read_text()
     assert not mentions(source, marked.page, marked.commands[0])

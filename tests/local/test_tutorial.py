@@ -96,7 +96,7 @@ class Reader:
         if command == "echo $?":
             return str(self.code)
         command = PAGE_URL.sub(self.address, command)
-        script = f"{command}\ncode=$?\npwd > {self.folder}/.where; echo \"$PATH\" > {self.folder}/.path; exit $code"
+        script = f'{command}\ncode=$?\npwd > {self.folder}/.where; echo "$PATH" > {self.folder}/.path; exit $code'
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=(self.folder / ".where").read_text().strip() if (self.folder / ".where").exists() else self.folder,
