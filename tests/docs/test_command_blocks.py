@@ -136,6 +136,8 @@ def mentions(source: str, page: str, words: list[str]) -> bool:
         return True
     if words[:4] == ["uv", "run", "--project", "infra"]:
         words = words[4:]
+    if words[0] != "slipway":
+        return True
     subcommands = [word for word in words[1:3] if re.fullmatch(r"[a-z]+", word) and word not in STACKS]
     return all(re.search(rf"[\"' ]{word}[\"' ]", source) for word in subcommands)
 
