@@ -4,7 +4,7 @@
 
 Works in a copy of the repository with its own port and state, which is taken down at the end. While each step runs, a
 list of users is asked for 20 times a second through the load balancer: it is read from the database. It goes by
-docs/operating.md, and ends with 1 where a step does not come to what stands there.
+docs/how-to/secrets.md and docs/how-to/restore.md, and ends with 1 where a step does not come to what stands there.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ WRAPPERS = (
     re.compile(r"^\d+ errors? occurred:\s*\*?\s*"),
 )
 """What the engine puts before a reason."""
-TRACEBACK = "Traceback (most recent call last):"
+TRACEBACK = re.compile(r"^(?=\S).*Traceback \(most recent call last\):", re.MULTILINE)
+"""Of the program. The app's own is in its log lines, which are indented, and is the cause that the user looks for."""
 VERBS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
 SHOWN_CHANGES = 12
 """Changed resources that are named; beyond that they are counted."""
@@ -64,7 +65,7 @@ class EngineOutput:
         return [", ".join(f"{count} {verb}" for verb, count in sorted(self.counts.items()))]
 
     def _read_diagnostic(self, diagnostic: dict[str, Any]) -> None:
-        text = COLOR_TAG.sub("", diagnostic.get("message", "")).strip()
+        text = COLOR_TAG.sub("", diagnostic.get("message", "")).strip("\r\n").rstrip()
         lines = [line for line in text.splitlines() if not NOISE.search(line.strip())]
         if not lines or diagnostic.get("ephemeral") or diagnostic.get("severity") == "debug":
             return
@@ -86,9 +87,11 @@ class EngineOutput:
 
 
 def shorten_cause(text: str) -> str:
-    """An error without the engine's wrappings, and of a stack trace its last line: the log has the whole."""
-    if TRACEBACK in text:
-        before, _, trace = text.rpartition(TRACEBACK)
+    """An error without the engine's wrappings, and the last line of the program's stack trace: the log has all."""
+    traces = list(TRACEBACK.finditer(text))
+    if traces:
+        start = text.index("Traceback", traces[-1].start())
+        before, trace = text[:start], text[traces[-1].end() :]
         last = [line for line in trace.splitlines() if line.strip() and not line.startswith(" ")]
         text = before.strip() if before.strip().count(":") > 1 else (last[-1] if last else text)
     for wrapper in WRAPPERS:

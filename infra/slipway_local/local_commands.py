@@ -14,6 +14,10 @@ from slipway.cli.console import stdout_console
 from slipway.cli.exit_codes import ExitCode
 from slipway.cli.prompts import JsonOption
 
+TASK_ID_LENGTH = 8
+DIGEST_LENGTH = len("sha256:") + 12
+"""How much of both names one: the whole is in `slipway status --json`."""
+
 
 def up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's whole output.")] = False,
@@ -41,10 +45,8 @@ def status(as_json: JsonOption = False) -> None:
         stdout_console.print(f"image     {environment.image_digest or '-'}")
         stdout_console.print(f"emulator  {environment.emulator}")
         table = Table("task", "health", "image digest", box=None)
-        for column in table.columns:
-            column.overflow = "fold"
         for task in environment.tasks:
-            table.add_row(task.id, task.health, task.image_digest)
+            table.add_row(task.id[:TASK_ID_LENGTH], task.health, task.image_digest[:DIGEST_LENGTH])
         stdout_console.print(table)
         for service in environment.services:
             stdout_console.print(

@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from slipway.config.errors import SlipwayError
 from slipway.config.project import project_name, run_dir
@@ -96,8 +97,8 @@ def ensure_own_local_aws(port: int, *, ignore_default: bool = False) -> None:
         ensure_same_project(owner.project)
     if owner is not None:
         raise SlipwayError(
-            f"The local AWS on port {port} belongs to {owner}, and this clone is {current_owner()}. Nothing was done.",
-            _other_port_advice(port),
+            f"The local AWS on port {port} belongs to {owner}, and this is {current_owner()}. Nothing was done.",
+            f"{_other_port_advice(port)}; or run `slipway down` in {Path(owner.run_dir).parent} first.",
         )
     if recorded:  # its process is this clone's: one of an older version, or one that does not answer just now
         return
@@ -126,7 +127,7 @@ def ensure_same_project(deployed: str) -> None:
 
 
 def _other_port_advice(port: int) -> str:
-    run_here = f"choose another port for this clone: {PORT_VARIABLE}={port + 34} slipway up"
+    run_here = f"choose another port for this one: {PORT_VARIABLE}={port + 34} slipway up"
     if configured_port() is None:
         return run_here[0].upper() + run_here[1:]
     return f"unset {PORT_VARIABLE}, which names the wrong port; or {run_here}"

@@ -72,6 +72,12 @@ def stand_in_order(words: Sequence[str], text: str) -> bool:
     return True
 
 
+def test_no_two_errors_have_one_anchor() -> None:
+    anchors = re.findall(r'<a id="([^"]+)"', (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8"))
+    assert len(anchors) > 300
+    assert [anchor for anchor, count in Counter(anchors).items() if count > 1] == []
+
+
 def test_each_error_of_the_reference_is_named_in_a_test() -> None:
     """When this fails: raise the error in a test, and assert its message and its fix as they are."""
     errors = {(error.message, error.fix): error for error in REFERENCE["find_errors"]()}

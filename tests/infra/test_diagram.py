@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from slipway.graph.diagram import EVERY_TASK, POLICY, PULUMI_SIGNATURE_KEY, RULE, Arrow, Diagram, build_diagram
-from slipway.graph.diagram_layout import text_width
+from slipway.graph.diagram_layout import BOLD_WIDTH, BOX_WIDTH, PADDING, text_width, title_size
 from slipway.graph.plan import STACK_TYPE, ResourceState
 from slipway.graph.svg_drawing import draw_svg
 
@@ -230,6 +230,12 @@ def test_nothing_lies_on_anything_else_however_much_there_is(tasks: int, others:
             assert not [word for word, place in words if overlap(around, place)]
             # It may touch the box that it starts or ends at, and no more.
             assert not [box for box in insides if overlap(piece, box)]
+
+
+@pytest.mark.parametrize("title", ["Connect (one off task)", "Cleanup (scheduled)", "Service discovery", "Web"])
+def test_a_title_fits_its_box_in_a_wide_bold_font(title: str) -> None:
+    inside = BOX_WIDTH - 2 * PADDING
+    assert BOLD_WIDTH * text_width(title, title_size(title, inside)) <= inside
 
 
 def test_two_arrows_do_not_run_on_one_line_unless_they_end_as_one() -> None:

@@ -102,3 +102,19 @@ def test_tasks_that_had_to_be_killed_are_told_with_the_time_that_they_had(monkey
     assert told.startswith("2 task(s) of web:7 were killed (exit code 137): web did not end within 45 s of SIGTERM")
     monkeypatch.setattr(rollout, "is_failed_task", lambda _: True)  # that is reported as a failure
     assert failure_report.describe_killed_tasks(aws, SERVICE, BEGAN) == []
+
+
+@pytest.mark.parametrize(("exit_code", "limits"), [(3, 0), (143, 1), (137, 1), (None, 1)])
+def test_the_limits_of_a_health_check_are_named_unless_the_container_exited_by_itself(
+    exit_code: int | None, limits: int
+) -> None:
+    checked = {"name": "web", "healthCheck": {"interval": 5, "timeout": 10, "retries": 5, "startPeriod": 60}}
+    aws: Any = Answers(
+        {"describe_task_definition": lambda **_: {"taskDefinition": {"containerDefinitions": [checked]}}}
+    )
+    ended = {
+        "taskDefinitionArn": "arn:task-definition/web:7",
+        "stoppedReason": "Essential container in task exited",
+        "containers": [container("web", healthStatus="UNHEALTHY", exitCode=exit_code)],
+    }
+    assert len(failure_report._container_check_limits(aws, [ended])) == limits

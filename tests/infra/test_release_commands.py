@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from slipway.cli import release_commands
+from slipway.cli.main import app
 from slipway.config.errors import SlipwayError
 from slipway.program.container_env import format_release_name, git_revision
 from slipway.release import deployments, operations, rollback, rollout
@@ -62,6 +65,14 @@ def test_past_deployments_are_what_ecs_remembers(monkeypatch: pytest.MonkeyPatch
         PastDeployment("2026-09-21T14:13:20+00:00", "IN_PROGRESS", None, "sha256:2", "abc", "abc-2", "web:2"),
         PastDeployment("2026-05-28T20:26:40+00:00", "SUCCESSFUL", 61.0, "sha256:1", "abc", "abc-1", "web:1"),
     ]
+
+
+def test_a_deployment_is_one_line_also_where_the_terminal_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending_with(monkeypatch, past(5, f"sha256:{'0123456789ab' * 5}0123", "ROLLBACK_SUCCESSFUL"))
+    monkeypatch.setattr(release_commands, "open_local_or_aws_stack", lambda _: STACK)
+    printed = CliRunner().invoke(app, ["deployments", "prod"], env={"COLUMNS": "80"}).stdout
+    (row,) = (line.split() for line in printed.splitlines()[1:])
+    assert row == ["2026-11-05", "00:00:00", "web", "ROLLBACK_SUCCESSFUL", "60", "abc", "sha256:0123456789ab"]
 
 
 def test_a_digest_that_never_served_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

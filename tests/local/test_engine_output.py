@@ -61,6 +61,26 @@ def test_of_a_stack_trace_the_last_line_is_the_cause() -> None:
     assert shorten_cause(trace) == "ValueError: no such thing"
 
 
+def test_of_a_hooks_stack_trace_the_last_line_is_the_cause() -> None:
+    trace = 'hook "x" failed: Traceback (most recent call last):\n  File x.py, line 1\nKeyError: 1\n'
+    assert shorten_cause(trace) == "KeyError: 1"
+
+
+def test_a_stack_trace_in_the_apps_log_is_shown_with_what_follows_it() -> None:
+    report = [
+        "Roll out: the new tasks of web did not become stable.",
+        "The last lines of web in task 1a:",
+        "  Traceback (most recent call last):",
+        '    File "main.py", line 8, in <module>',
+        "  KeyError: 'PAYMENT_KEY'",
+        "ECS says: tasks failed to start.",
+        "Running now: 1 of web:1.",
+    ]
+    assert shorten_cause("\n".join(report)).splitlines() == report
+    shown_lines, _ = shown(*[diagnostic(line) for line in report])
+    assert shown_lines == report
+
+
 def test_few_changes_are_named_and_many_are_counted() -> None:
     _, few = shown(output("web", "update"), output("web", "same"), output("x", "create", "slipway:ecs:WebService"))
     assert few.summary() == ["updated Service web"]

@@ -184,7 +184,8 @@ def test_another_clone_on_the_default_port_matters_only_to_a_command_that_asks_t
     open_session(ignore_default_port=True)
     with pytest.raises(SlipwayError, match=str(clone)) as refusal:
         open_session()
-    assert refusal.value.fix == f"Choose another port for this clone: SLIPWAY_PORT={foreign_port + 34} slipway up"
+    advice = f"Choose another port for this one: SLIPWAY_PORT={foreign_port + 34} slipway up"
+    assert refusal.value.fix == f"{advice}; or run `slipway down` in /elsewhere first."
 
 
 @pytest.mark.usefixtures("clone")

@@ -6,13 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from slipway.cli.main import app
+from slipway_local import session
+from slipway_local import status as status_module
 from slipway_local.local_logs import _has_failed
 from slipway_local.status import (
     EXIT_CODES,
     DataStoreStatus,
     EnvironmentStatus,
     ServiceStatus,
+    TaskStatus,
     _count_healthy_tasks,
 )
 
@@ -100,3 +105,12 @@ def test_the_log_of_what_failed_is_of_tasks_that_nobody_stopped(
         _has_failed({"stopCode": code, "stoppedReason": reason, "containers": [{"exitCode": exit} for exit in exits]})
         == failed
     )
+
+
+def test_a_row_of_a_task_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = TaskStatus("bb46e468-c9e2-43aa-8b1c-05bd49f1268d", "HEALTHY", "sha256:" + "4ed34f95e514" * 5 + "1358")
+    monkeypatch.setattr(session, "open_session", lambda **_: None)
+    monkeypatch.setattr(status_module, "read_status", lambda _: replace(WELL, tasks=[task]))
+    lines = CliRunner().invoke(app, ["status"]).stdout.splitlines()
+    (row,) = (line for line in lines if "HEALTHY" in line)
+    assert row.split() == ["bb46e468", "HEALTHY", "sha256:4ed34f95e514"]

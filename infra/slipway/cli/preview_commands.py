@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from slipway.cli.completion import complete_previews, complete_stacks
-from slipway.cli.console import stderr_console, stdout_console
+from slipway.cli.console import stderr_console, stdout_console, table_console
 from slipway.cli.exit_codes import ExitCode
 from slipway.cli.prompts import DryRunOption, JsonOption, YesOption, confirm
 from slipway.config.errors import SlipwayError
@@ -84,11 +84,9 @@ def list_(base: Base = "", as_json: JsonOption = False) -> None:
 
 def _print_table(previews: Sequence[dict[str, Any]]) -> None:
     table = Table("preview", "of", "on", "expires", "USD a day", "url", box=None)
-    for column in table.columns:
-        column.overflow = "fold"
     for preview in previews:
         table.add_row(*(str(preview[key]) for key in ("stack", "name", "base", "expires", "usd_a_day", "url")))
-    stdout_console.print(table)
+    table_console.print(table)
 
 
 @app.command()

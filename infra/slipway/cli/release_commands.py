@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from slipway.cli.completion import complete_stacks
-from slipway.cli.console import stdout_console
+from slipway.cli.console import stdout_console, table_console
 from slipway.cli.prompts import JsonOption, YesOption
 from slipway.config.errors import SlipwayError
 from slipway.pipeline.stack_access import export_local_environment, open_local_or_aws_stack
@@ -46,14 +46,13 @@ def deployments(
     if as_json:
         sys.stdout.write(json.dumps([row.json() for row in rows], indent=2) + "\n")
         return
-    table = Table("when", "process", "result", "seconds", "git", "digest", box=None)
-    for column in table.columns:
-        column.overflow = "fold"
+    table = Table("when (UTC)", "process", "result", "seconds", "git", "digest", box=None)
     for row in rows:
         past = row.past
         seconds = "" if past.seconds is None else f"{past.seconds:.0f}"
-        table.add_row(past.when, row.process, past.result, seconds, past.git or "-", past.digest[:19] or "-")
-    stdout_console.print(table)
+        when = past.when[:19].replace("T", " ")
+        table.add_row(when, row.process, past.result, seconds, past.git or "-", past.digest[:19] or "-")
+    table_console.print(table)
 
 
 def rollback(

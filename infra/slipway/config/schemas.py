@@ -33,10 +33,11 @@ _PROJECT_PREFIX = "^[a-z][a-z0-9-]*:"
 _TABLE_HEAD = """\
 # Settings of a stack
 
-Generated from `infra/slipway/config/setting_sections` by `slipway schema --write`. Write a setting in
-`stacks/Pulumi.<stack>.yaml` below `config:`, as `tier: dev` or with the project's name, `my-app:tier: dev`;
-`pulumi config set tier dev -s STACK` writes the second form. An unknown key is an error. Keys of your own program need
-another namespace: `pulumi.Config("my-program")`. `aws:region` and other keys of providers are Pulumi's.
+You find here every setting of a stack, its values and its default. `slipway schema --write` writes this page from
+`infra/slipway/config/setting_sections`. Write a setting in `stacks/Pulumi.<stack>.yaml` below `config:`, as `tier: dev`
+or with the project's name, `my-app:tier: dev`; `pulumi config set tier dev -s STACK` writes the second form. An unknown
+key is an error. Keys of your own program need another namespace: `pulumi.Config("my-program")`. `aws:region` and other
+keys of providers are Pulumi's.
 """
 
 
@@ -165,6 +166,7 @@ def _format_default(value: Any) -> str:
 
 
 def _format_values(setting: dict[str, Any]) -> str:
+    setting = next((kind for kind in setting.get("anyOf", ()) if kind.get("type") not in (None, "null")), setting)
     allowed = setting.get("enum") or setting.get("items", {}).get("enum")
     if allowed:
         values = ", ".join(f"`{value}`" for value in allowed)

@@ -16,6 +16,9 @@ MARGIN, PADDING, GAP, LANE_SPACING, LINE_HEIGHT, TOP_MARGIN = 20, 12, 16, 12, 17
 ROW_HEADROOM = 30
 """Space above a row of boxes for the last segment of an arrow and its label."""
 REGION_LABEL_WIDTH = 74
+TITLE_SIZES = (15, 14, 13, 12)
+BOLD_WIDTH = 1.2
+"""Bold letters to those of `text_width`: of DejaVu Sans, which browsers take where there is no Helvetica or Arial."""
 """Space at the left of a region for its name, without arrows."""
 BOX_WIDTH, COLUMNS = 184, dict.fromkeys((EDGE, *RINGS), 4) | {ALONGSIDE: 5}
 NETWORK_WIDTH = 4 * PADDING + REGION_LABEL_WIDTH + COLUMNS[PRIVATE] * (BOX_WIDTH + GAP) - GAP
@@ -234,6 +237,11 @@ def text_width(text: str, size: int) -> float:
     """Estimates a text's width, generously, because the font is unknown."""
     wide = {True: 0.92, False: 0.57}
     return size * sum(0.32 if c in "fijltI.,:;'|!()[] -/" else 0.7 if c.isupper() else wide[c in "mw@%"] for c in text)
+
+
+def title_size(title: str, width: int) -> int:
+    """Returns the largest font size at which a bold title fits into `width`, also in a wide font."""
+    return next((size for size in TITLE_SIZES if BOLD_WIDTH * text_width(title, size) <= width), TITLE_SIZES[-1])
 
 
 def truncate_text(text: str, size: int, width: int) -> str:

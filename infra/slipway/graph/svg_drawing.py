@@ -31,6 +31,7 @@ from slipway.graph.diagram_layout import (
     Point,
     arrow_group,
     text_width,
+    title_size,
     truncate_text,
 )
 
@@ -147,9 +148,9 @@ def _draw_box(svg: ElementTree.Element, place: PlacedBox) -> None:
     )
     outer.set("class", "box")
     _add(box, "rect", x=place.x, y=place.y + 8, width=4, height=place.height - 16, fill=colour)
-    _text(
-        box, place.x + PADDING, place.y + 23, truncate_text(place.box.title, 15, BOX_WIDTH - 2 * PADDING), 15, bold=True
-    )
+    size = title_size(place.box.title, BOX_WIDTH - 2 * PADDING)
+    title = truncate_text(place.box.title, size, BOX_WIDTH - 2 * PADDING)
+    _text(box, place.x + PADDING, place.y + 23, title, size, bold=True)
     for index, line in enumerate(place.lines, 1):
         _text(box, place.x + PADDING, place.y + 23 + LINE_HEIGHT * index, line, 13, colour=MUTED_TEXT_COLOUR)
 

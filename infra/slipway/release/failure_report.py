@@ -183,11 +183,15 @@ def _elb_limit_line(group: Any, container_port: int | None, grace: int) -> str:
 
 
 def _container_check_limits(aws: ClientFactory, stopped: Sequence[Any]) -> list[str]:
-    """Returns the limits of a container's failed health check."""
+    """Returns the limits of a failed health check of a container that did not exit by itself before."""
     lines = []
     for task in stopped:
         is_failed_check = CONTAINER_CHECK_FAILED in str(task.get("stoppedReason"))
-        unhealthy = {each["name"] for each in task["containers"] if each.get("healthStatus") == "UNHEALTHY"}
+        unhealthy = {
+            each["name"]
+            for each in task["containers"]
+            if each.get("healthStatus") == "UNHEALTHY" and each.get("exitCode") in (None, SIGTERM_EXIT, SIGKILL_EXIT)
+        }
         for container in _container_definitions(aws, task["taskDefinitionArn"]):
             check = container.get("healthCheck")
             if check and (container["name"] in unhealthy or (is_failed_check and not unhealthy)):

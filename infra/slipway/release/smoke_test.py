@@ -58,5 +58,5 @@ def _test_once(test: SmokeTest) -> tuple[str, str]:
         return "", f"{test.url} answers {answer.status} as release {test.release}"
     if release:
         return f"answers {answer.status} as release {release}, and not as {test.release}", ""
-    hint = f"the header {RELEASE_HEADER} with the value of RELEASE would"
-    return "", f"{test.url} answers {answer.status}; it does not name its release ({hint})"
+    hint = f"the app may send its variable RELEASE in the header {RELEASE_HEADER}"
+    return "", f"{test.url} answers {answer.status}. Which release answered was not checked: {hint}"

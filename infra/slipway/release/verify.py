@@ -173,7 +173,8 @@ class _Verification:
 
     def _report_rollback(self, deployment: ServiceDeployment) -> None:
         causes = retry_reads(lambda: explain_causes(self.aws, self.service, deployment), self.say, self.clock)
-        self.say(f"{self.service.name}: ECS is rolling back. {' '.join(causes) or deployment.reason}".rstrip())
+        sentences = [cause.rstrip(".") for cause in causes or [deployment.reason] if cause]
+        self.say(" ".join(f"{sentence}." for sentence in [f"{self.service.name}: ECS is rolling back", *sentences]))
 
     def _report_trouble(self, deployment: ServiceDeployment, trouble: str) -> None:
         for line in describe_trouble(self.aws, self.service, deployment, trouble):

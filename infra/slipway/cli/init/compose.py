@@ -146,7 +146,8 @@ def _read_process(service: Service, web: Service, spec: ForeignSpec) -> None:
     elif not line:
         spec.notes.append(f"{service.name} was left out: it has no command of its own")
     elif service.dockerfile != web.dockerfile:
-        spec.notes.append(f"{service.name} was left out: it has another image, and a project deploys one")
+        note = f"{service.name} was left out: it has an image of its own, so give its process a `dockerfile`"
+        spec.notes.append(note)
     elif "alembic" in line or "migrat" in service.name:
         spec.release = spec.release or line
     else:

@@ -37,10 +37,12 @@ def read_copilot(root: Path) -> ForeignSpec:
         kind = str(manifest.get("type", ""))
         if name == web or kind in ("", "Environment"):
             continue
-        if kind in SERVING or kind == "Static Site":
-            spec.notes.append(f"{name} was left out: a project deploys one image and its processes")
+        if kind == "Static Site":
+            spec.notes.append(f"{name} was left out: a static site is served by the app, below `staticPaths`")
+        elif kind in SERVING:
+            spec.notes.append(f"{name} was left out: give it a process with `paths`, and `dockerfile` for its image")
         elif _image(manifest) not in ("", _image(data[web])):
-            spec.notes.append(f"{name} was left out: it has another image, and a project deploys one")
+            spec.notes.append(f"{name} was left out: it has an image of its own, so give its process a `dockerfile`")
         else:
             _read_process(name, manifest, spec)
     for folder in (root / "copilot").glob("*/addons"):

@@ -29,7 +29,7 @@ class DatabaseSettings(SettingSection):
     ] = "17"
     """The major version of Postgres. RDS installs minor versions itself."""
     database_major_upgrade: bool = False
-    """Whether the next `up` may upgrade the database to another major version: docs/operating.md."""
+    """Whether the next `up` may upgrade the database to another major version: docs/how-to/upgrade-postgres.md."""
     database_storage_gb: Annotated[int, Field(ge=20, le=65536)] = 20
     """Storage of the database in GB. It grows automatically up to five times that."""
     database_multi_az: bool = False
@@ -39,8 +39,8 @@ class DatabaseSettings(SettingSection):
     database_final_snapshot: bool = True
     """Whether destroying the database leaves a final snapshot, and its automated backups until they expire."""
     database_restore_from: Annotated[str, Field(pattern=SNAPSHOT_ID_PATTERN)] = ""
-    """The snapshot that the database is created from. Another value replaces the database: docs/operating.md, a
-    restore."""
+    """The snapshot that the database is created from. Another value replaces the database:
+    docs/how-to/restore.md."""
     database_pool_size: Annotated[int, Field(ge=1, le=100)] = 5
     """Connections in the pool of each server process."""
     database_ca: str = ""
