@@ -15,7 +15,7 @@ from app.core.http.problems import install_error_handlers
 from app.core.observability import tracing
 from app.core.observability.logging import configure_logging
 from app.core.settings import Settings, get_settings
-from app.resources import lifespan, open_resources
+from app.resources import lifespan
 
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "Content-Disposition", "WWW-Authenticate", "X-Total-Count"]
 EXPOSED += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.resources = settings, None
     # From the innermost to the outermost.
-    app.add_middleware(ResourcesMiddleware, open_resources=open_resources)
+    app.add_middleware(ResourcesMiddleware)
     app.add_middleware(GuardMiddleware, settings=settings)
     app.add_middleware(ConcurrencyLimitMiddleware, limit=settings.max_requests_in_flight)
     app.include_router(health.router)

@@ -10,8 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api.cache import RedisResponseCache, ResponseCache
-from app.api.memory_cache import MemoryResponseCache
+from app.core.cache import MemoryResponseCache, RedisResponseCache, ResponseCache
 from app.core.db.database import Database
 from app.core.http.health import Health
 from app.core.redis import MemoryRateCounter, RateCounter, RedisConnection, RedisRateCounter

@@ -7,11 +7,12 @@ import asyncio
 import logging
 import secrets
 
+from sqlalchemy import select
+
 from app.core.db.database import Database
 from app.core.observability.logging import configure_logging
 from app.core.security.passwords import Passwords
 from app.core.settings import Settings, get_settings
-from app.crud import users as user_crud
 from app.models import Item, ItemStatus, User
 
 log = logging.getLogger("app.seed")
@@ -31,7 +32,7 @@ async def seed(settings: Settings) -> int:
     try:
         for address, titles in ACCOUNTS.items():
             async with database.unit() as unit:
-                if await user_crud.by_email(unit.session, address) is not None:
+                if await unit.session.scalar(select(User).where(User.email == address)) is not None:
                     continue
                 name = address.split("@", maxsplit=1)[0].capitalize()
                 hashed = await passwords.hash(secrets.token_urlsafe())

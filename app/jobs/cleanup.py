@@ -15,13 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from app.core.db.database import Database
 from app.core.observability.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
-from app.models import Base, Export, ExportStatus, IdempotencyKey, RefreshToken
-from app.models.base import utc_now
-from app.models.idempotency import REMEMBERED
+from app.models import Base, Export, ExportStatus, IdempotencyKey, RefreshToken, utc_now
 
 log = logging.getLogger("app.jobs")
 EXPORTS_KEPT = timedelta(days=30)
 """The bucket deletes a file after as many days (bucketExpireDays in Pulumi.yaml); a row alone is of no use."""
+KEYS_KEPT = timedelta(hours=24)
+"""For so long at least the same Idempotency-Key gets the same answer. Stripe's API remembers as long."""
 BATCH = 1000
 """Rows of one transaction: few enough that a login, which deletes its user's expired tokens, hardly waits for them."""
 STATEMENT_SECONDS = 60
@@ -33,7 +33,7 @@ async def clean_up(database: Database, now: datetime) -> dict[str, int]:
     # No index on these times: one would cost something at every login and create, to save one sequential scan a day.
     return {
         "refresh_tokens": await _delete(database, RefreshToken, RefreshToken.expires_at < now),
-        "idempotency_keys": await _delete(database, IdempotencyKey, IdempotencyKey.created_at < now - REMEMBERED),
+        "idempotency_keys": await _delete(database, IdempotencyKey, IdempotencyKey.created_at < now - KEYS_KEPT),
         # Their rows in export_files go with them, by the foreign key's ON DELETE CASCADE.
         "exports": await _delete(
             database,

@@ -8,7 +8,7 @@ layers in between, which take longer than the query (docs/app.md, Speed). Pool, 
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,8 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import greenlet_spawn
 
+from app.core.cache import ResponseCache
 from app.core.db.engine import make_engine
-from app.core.errors import DatabaseUnavailableError, Problem
+from app.core.errors import DatabaseUnavailableError, Problem, StoreUnavailableError
 from app.core.observability import metrics, tracing
 from app.core.observability.logging import first_line
 from app.core.settings import Settings
@@ -134,17 +135,34 @@ class Reader:
         rows = await self.rows(statement, values)
         return rows[0] if rows else None
 
+    async def value(self, statement: Executable | CompiledQuery, values: dict[str, Any] | None = None) -> Any:
+        """The only value of the only row."""
+        ((value,),) = [row.values() for row in await self.rows(statement, values)]
+        return value
+
 
 class UnitOfWork:
-    """One transaction, and what to do once it is committed: jobs to send, cache entries to drop."""
+    """One transaction, and what to do once it is committed: jobs to send, cached responses to drop."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    def __init__(self, session: AsyncSession, cache: ResponseCache | None) -> None:
+        self.session, self._cache = session, cache
         self._after_commit: list[Callable[[], Awaitable[object]]] = []
 
     def after_commit(self, action: Callable[[], Awaitable[object]]) -> None:
         """Run `action` when the changes are visible to others; never when they are rolled back."""
         self._after_commit.append(action)
+
+    def invalidate(self, *groups: str) -> None:
+        """Drop the cached responses of these groups once the change is visible. While Redis is away the cache tries
+        again by itself for as long as an old response could be served."""
+        cache = self._cache
+
+        async def invalidate() -> None:
+            if cache is not None:
+                with suppress(StoreUnavailableError):
+                    await cache.invalidate(*groups)
+
+        self.after_commit(invalidate)
 
     async def commit(self) -> None:
         """Commit, then run the actions. One that fails is logged: what it announces has happened already."""
@@ -172,10 +190,11 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
 
     @asynccontextmanager
-    async def unit(self) -> AsyncIterator[UnitOfWork]:
-        """A unit of work that is committed at the end of the block, or rolled back by an exception."""
+    async def unit(self, cache: ResponseCache | None = None) -> AsyncIterator[UnitOfWork]:
+        """A unit of work that is committed at the end of the block, or rolled back by an exception. `cache`: where it
+        drops responses."""
         async with self._sessions() as session:
-            unit = UnitOfWork(session)
+            unit = UnitOfWork(session, cache)
             try:
                 yield unit
             except Problem as problem:

@@ -1,1 +1,0 @@
-"""Statements, and nothing else: no rules, no transactions."""
