@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Generic, ParamSpec
 
 import app.jobs
 from app.core.db.database import Database
-from app.core.observability import metrics, tracing
+from app.core.observability import metrics
 from app.jobs.files import Files
 
 log = logging.getLogger("app.jobs")
@@ -65,10 +65,7 @@ class Job(Generic[P]):
             raise
         seconds = time.perf_counter() - start
         metrics.JOBS.labels(self.name, "done").inc()
-        if tracing.is_on:
-            metrics.observe_with_trace(metrics.JOB_SECONDS, {"job": self.name}, seconds)
-        else:
-            metrics.JOB_SECONDS.labels(self.name).observe(seconds)
+        metrics.observe(metrics.JOB_SECONDS, {"job": self.name}, seconds)
         log.info("job done", extra={**fields, "seconds": round(seconds, 3)})
 
 
