@@ -73,7 +73,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         await resources.response_cache.close()
         if redis:
             await redis.close()
-        await database.close()
+        await database.aclose()
         resources.passwords.close()
 
 

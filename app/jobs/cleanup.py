@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 import time
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, inspect, select, tuple_
@@ -70,11 +71,9 @@ async def _delete(database: Database, model: type[Base], old: ColumnElement[bool
 
 
 async def _run(settings: Settings) -> dict[str, int]:
-    database = Database(settings.model_copy(update={"database_statement_timeout": STATEMENT_SECONDS}))
-    try:
+    settings = settings.model_copy(update={"database_statement_timeout": STATEMENT_SECONDS})
+    async with aclosing(Database(settings)) as database:
         return await clean_up(database, utc_now())
-    finally:
-        await database.close()
 
 
 def main() -> int:

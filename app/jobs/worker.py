@@ -9,6 +9,7 @@ process, the queue's visibility time-out, after which SQS takes the worker for d
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
@@ -83,12 +84,9 @@ def _task(job: Job[Any], settings: Settings, tries: int) -> Callable[..., None]:
 
 
 async def _run(job: Job[Any], settings: Settings, number: int, last: bool, args: Any, kwargs: Any) -> None:
-    database = Database(settings)
-    try:
+    async with aclosing(Database(settings)) as database:
         files = make_files(settings, database, JOB_SECONDS)
         await job(JobContext(database, files, settings.job_time_limit, number, last), *args, **kwargs)
-    finally:
-        await database.close()
 
 
 def tries_of_queue(settings: Settings) -> int:

@@ -207,7 +207,7 @@ class Database:
         """One trivial query; raises when the database does not answer."""
         await self.reader.rows(text("SELECT 1"))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
 
