@@ -60,7 +60,7 @@ class Job(Generic[P]):
             raise
         seconds = time.perf_counter() - start
         metrics.JOBS.labels(self.name, "done").inc()
-        metrics.observe(metrics.JOB_SECONDS, {"job": self.name}, seconds)
+        metrics.observe_with_trace(metrics.JOB_SECONDS, {"job": self.name}, seconds)
         log.info("job done", extra={**fields, "seconds": round(seconds, 3)})
 
 

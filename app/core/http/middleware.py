@@ -141,7 +141,11 @@ class _Exchange:
     def _record(self, seconds: float, context: dict[str, Any]) -> None:
         route = route_template(self.scope)
         method = self.method if self.method in METHODS else "OTHER"
-        metrics.observe(metrics.REQUESTS, {"method": method, "route": route, "status": str(self.status)}, seconds)
+        labels = {"method": method, "route": route, "status": str(self.status)}
+        if tracing.is_on:
+            metrics.observe_with_trace(metrics.REQUESTS, labels, seconds)
+        else:
+            metrics.request_timer(**labels).observe(seconds)
         if self.scope["path"] in PROBES and self.status < 400:
             return
         rate = 1 if always_logged(self.status, seconds, overloaded="overloaded" in self.state) else self.sample_rate

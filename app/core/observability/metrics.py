@@ -35,13 +35,13 @@ JOBS = Counter("jobs_total", "Background jobs by outcome: sent, unsent, done, re
 JOB_SECONDS = Histogram("job_duration_seconds", "Run time of background jobs", ["job"], buckets=BUCKETS)
 
 _BOUNDS: list[str] = [floatToGoString(bound) for bound in (*BUCKETS, float("inf"))]  # type: ignore[no-untyped-call]
-_labelled = lru_cache(maxsize=1024)(lambda histogram, **labels: histogram.labels(**labels))  # it takes a lock
+request_timer = lru_cache(maxsize=1024)(REQUESTS.labels)  # routes by methods by statuses
 
 
-def observe(histogram: Histogram, labels: dict[str, str], seconds: float) -> None:
+def observe_with_trace(histogram: Histogram, labels: dict[str, str], seconds: float) -> None:
     """Observe the time, with the trace in hand where it is one of those that are kept."""
     trace = tracing.exemplar() if tracing.is_on else None
-    _labelled(histogram, **labels).observe(seconds, trace)
+    histogram.labels(**labels).observe(seconds, trace)
     if trace and _SEVERAL_PROCESSES:
         bucket = f"{next(iter(histogram.describe())).name}_bucket"
         labels = labels | {"le": _BOUNDS[bisect_left(BUCKETS, seconds)]}
