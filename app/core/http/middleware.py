@@ -77,7 +77,8 @@ class _Exchange:
         # What `request.state` is to endpoints; `response_headers` go with the response whatever it is, errors included.
         self.state = {**scope.get("state", {}), "request_id": self.request_id, "response_headers": []}
         # Whatever can be read has a HEAD: it is the GET, and its response without the body.
-        self.scope = {**scope, "method": self.method if self.has_body else "GET", "state": self.state}
+        self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
+        self.scope["state"] = self.state
 
     def _header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
