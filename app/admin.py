@@ -11,7 +11,6 @@ import sys
 from contextlib import aclosing, closing
 
 from pydantic import ValidationError
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from app.core.db.database import Database
@@ -19,6 +18,7 @@ from app.core.observability.logging import first_line
 from app.core.security.normalization import normal_address
 from app.core.security.passwords import Passwords
 from app.core.settings import Settings, get_settings
+from app.crud import users as user_crud
 from app.models import User
 from app.schemas.user import UserCreate
 
@@ -27,7 +27,7 @@ async def create(settings: Settings, address: str) -> str:
     """Make the account with this address an admin's, or a new one; what was done, in one sentence."""
     async with aclosing(Database(settings)) as database:
         async with database.unit() as unit:
-            account = await unit.session.scalar(select(User).where(User.email == address))
+            account = await user_crud.by_email(unit.session, address)
             if account is not None:
                 account.is_admin = account.is_active = True
                 account.token_version += 1  # tokens say whose they are

@@ -8,12 +8,11 @@ import logging
 import secrets
 from contextlib import aclosing, closing
 
-from sqlalchemy import select
-
 from app.core.db.database import Database
 from app.core.observability.logging import configure_logging
 from app.core.security.passwords import Passwords
 from app.core.settings import Settings, get_settings
+from app.crud import users as user_crud
 from app.models import Item, ItemStatus, User
 
 log = logging.getLogger("app.seed")
@@ -32,7 +31,7 @@ async def seed(settings: Settings) -> int:
     async with aclosing(Database(settings)) as database:
         for address, titles in ACCOUNTS.items():
             async with database.unit() as unit:
-                if await unit.session.scalar(select(User).where(User.email == address)) is not None:
+                if await user_crud.by_email(unit.session, address) is not None:
                     continue
                 name = address.split("@", maxsplit=1)[0].capitalize()
                 with closing(Passwords()) as passwords:

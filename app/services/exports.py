@@ -5,10 +5,10 @@ import math
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import select
-
 from app.core.db.database import Database, UnitOfWork
 from app.core.errors import Problem
+from app.crud import exports as export_crud
+from app.crud.pages import read_page
 from app.jobs.exports import export as export_job
 from app.jobs.files import File, FilesUnavailableError
 from app.models import Export, ExportStatus, utc_now
@@ -16,7 +16,6 @@ from app.resources import Resources
 from app.schemas.base import Page, PageQuery
 from app.schemas.item import ExportRead
 from app.schemas.user import ActiveUser
-from app.services.pages import read_page
 from app.services.users import lock_active_user
 
 log = logging.getLogger("app.exports")
@@ -27,8 +26,7 @@ async def start(resources: Resources, unit: UnitOfWork, *, user: ActiveUser) -> 
     """Ask for an export of all of the user's items; at most so many an hour, for each reads them all."""
     await lock_active_user(unit, user, for_delete=False)  # of many at once, each counts those before it
     now, limit = utc_now(), resources.settings.exports_per_hour
-    recent = select(Export.created_at).where(Export.owner_id == user.id, Export.created_at > now - HOUR)
-    newest = (await unit.session.scalars(recent.order_by(Export.created_at.desc()).limit(limit))).all()
+    newest = await export_crud.newest(unit.session, user.id, since=now - HOUR, limit=limit)
     if len(newest) == limit:
         wait = math.ceil((newest[-1] + HOUR - now).total_seconds())
         raise Problem(429, f"At most {limit} exports an hour.", headers={"Retry-After": str(wait)})
@@ -41,14 +39,12 @@ async def start(resources: Resources, unit: UnitOfWork, *, user: ActiveUser) -> 
 
 async def page(database: Database, query: PageQuery, *, user: ActiveUser) -> Page[ExportRead]:
     """A page of the user's exports, the newest first."""
-    mine = select(Export.__table__).where(Export.owner_id == user.id)
-    return await read_page(database, Page[ExportRead], mine, Export, query, newest_first=True)
+    return await read_page(database, Page[ExportRead], export_crud.of_owner(user.id), Export, query, newest_first=True)
 
 
 async def read(database: Database, *, user: ActiveUser, export_id: uuid.UUID) -> ExportRead:
     """How far it is."""
-    mine = (Export.id == export_id) & (Export.owner_id == user.id)
-    row = await database.reader.row(select(Export.__table__).where(mine))
+    row = await export_crud.read(database.reader, export_id, owner=user.id)
     if row is None:
         raise Problem(404, "There is no such export.")
     return ExportRead.model_validate(row)

@@ -1,19 +1,15 @@
 """Items: who may see and change them, versions, and creation that can be repeated."""
 
 import hashlib
-import re
 import uuid
 from collections.abc import Collection
-from functools import cache
-from typing import Any
-
-from sqlalchemy import Boolean, Integer, Select, bindparam, delete, func, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.cache import user_group
-from app.core.db.database import CompiledQuery, Database, UnitOfWork
+from app.core.db.database import Database, UnitOfWork
 from app.core.errors import Problem
-from app.models import IdempotencyKey, Item, utc_now
+from app.crud import idempotency as idempotency_crud
+from app.crud import items as item_crud
+from app.models import IdempotencyKey, Item
 from app.schemas.base import Page, decode_cursor, moment
 from app.schemas.item import ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.schemas.user import ActiveUser
@@ -22,23 +18,11 @@ Versions = Collection[int] | None
 """Versions of an item that may be changed; None for any."""
 MISSING = "There is no such item."
 CHANGED = "The item has been changed since you read it."
-_COLUMNS = tuple(Item.__table__.columns)
-_READ = CompiledQuery(
-    select(*_COLUMNS).where(
-        Item.id == bindparam("item"),
-        or_(Item.owner_id == bindparam("owner"), bindparam("everybody", type_=Boolean)),
-    )
-)
-FILTERS = {
-    "status": Item.status == bindparam("status"),
-    "search": Item.title.ilike(bindparam("search"), escape="\\"),
-}
-"""By the names of ItemQuery's fields: a new filter is a field there and a line here."""
 
 
 async def read(database: Database, *, user: ActiveUser, item_id: uuid.UUID) -> ItemRead:
     """One item. An item of somebody else is as absent as one that is not there."""
-    row = await database.reader.row(_READ, {"item": item_id, "owner": user.id, "everybody": user.is_admin})
+    row = await item_crud.read(database.reader, item_id, owner=None if user.is_admin else user.id)
     if row is None:
         raise Problem(404, MISSING)
     return ItemRead.model_validate(row)
@@ -46,71 +30,31 @@ async def read(database: Database, *, user: ActiveUser, item_id: uuid.UUID) -> I
 
 async def page(database: Database, *, user: ActiveUser, query: ItemQuery) -> Page[ItemRead]:
     """A page of the user's items, or of everybody's for admins."""
-    filters = query.model_dump(include=set(FILTERS), exclude_none=True)
-    names, values = frozenset(filters), {**filters, "owner": user.id}
-    if query.search is not None:
-        values["search"] = _containing(query.search)
+    owner = None if user.is_admin else user.id
+    filters = query.model_dump(include=set(item_crud.FILTERS), exclude_none=True)
     column = query.sort.removeprefix("-")
     after = decode_cursor(query.cursor, moment if column == "created_at" else str)
-    if after is not None:
-        values |= {"value": after[0], "item": after[1]}
-    statement = _page(user.is_admin, names, query.sort, after is None)
-    rows = await database.reader.rows(statement, {**values, "limit": query.limit})
-    total = await database.reader.value(_count(user.is_admin, names), values) if query.count else None
+    rows = await item_crud.page(
+        database.reader, owner=owner, filters=filters, sort=query.sort, after=after, limit=query.limit
+    )
+    total = await item_crud.count(database.reader, owner=owner, filters=filters) if query.count else None
     return Page[ItemRead].of(rows, limit=query.limit, sorted_by=column, total=total)
-
-
-def _containing(text: str) -> str:
-    """LIKE's pattern for what has this very text anywhere."""
-    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
-
-
-@cache  # each form of the question is compiled once
-def _page(everybody: bool, filters: frozenset[str], sort: str, first: bool) -> CompiledQuery:
-    statement = _selected(select(*_COLUMNS), everybody, filters).limit(bindparam("limit", type_=Integer))
-    column: Any = getattr(Item, sort.removeprefix("-"))
-    descending = sort.startswith("-")
-    if not first:
-        here = tuple_(column, Item.id)
-        there = tuple_(bindparam("value", type_=column.type), bindparam("item", type_=Item.id.type))
-        statement = statement.where(here < there if descending else here > there)
-    return CompiledQuery(statement.order_by(*((column.desc(), Item.id.desc()) if descending else (column, Item.id))))
-
-
-@cache
-def _count(everybody: bool, filters: frozenset[str]) -> CompiledQuery:
-    return CompiledQuery(_selected(select(func.count(Item.id).label("total")), everybody, filters))
-
-
-def _selected(statement: Select[Any], everybody: bool, filters: frozenset[str]) -> Select[Any]:
-    if not everybody:
-        statement = statement.where(Item.owner_id == bindparam("owner"))
-    return statement.where(*(FILTERS[name] for name in sorted(filters)))
 
 
 async def create(unit: UnitOfWork, *, user: ActiveUser, data: ItemCreate, key: str | None) -> ItemRead:
     """A new item. With a key, the same request again gets the first one's answer and makes nothing."""
     if key is not None:
         request_hash = hashlib.sha256(data.model_dump_json().encode()).hexdigest()
-        if not await _claim(unit, user, key, request_hash):
+        if not await idempotency_crud.claim(unit.session, user.id, key, request_hash):
             return await _answer_again(unit, user, key, request_hash)
     item = Item(owner_id=user.id, **data.model_dump())
     unit.session.add(item)
     await unit.session.flush()
     created = ItemRead.model_validate(item)
     if key is not None:
-        mine = (IdempotencyKey.user_id == user.id) & (IdempotencyKey.key == key)
-        await unit.session.execute(update(IdempotencyKey).where(mine).values(answer=created.model_dump_json()))
+        await idempotency_crud.keep(unit.session, user.id, key, created.model_dump_json())
     unit.invalidate(user_group(user.id))
     return created
-
-
-async def _claim(unit: UnitOfWork, user: ActiveUser, key: str, request_hash: str) -> bool:
-    """Take a key for this request. False when it is taken; waits for a request that is carried out right now."""
-    insert: Any = postgresql.insert if unit.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    values = {"user_id": user.id, "key": key, "request_hash": request_hash}
-    statement = insert(IdempotencyKey).values(values).on_conflict_do_nothing().returning(IdempotencyKey.key)
-    return await unit.session.scalar(statement) is not None
 
 
 async def _answer_again(unit: UnitOfWork, user: ActiveUser, key: str, request_hash: str) -> ItemRead:
@@ -131,13 +75,7 @@ async def change(
     if not values:
         return ItemRead.model_validate(item)
     # The version in the statement as well: of two at once one finds no row.
-    statement = (
-        update(Item)
-        .where(Item.id == item_id, Item.version == item.version)
-        .values(**values, version=Item.version + 1, updated_at=utc_now())
-        .returning(*_COLUMNS)
-    )
-    row = (await unit.session.execute(statement)).mappings().one_or_none()
+    row = await item_crud.change(unit.session, item_id, version=item.version, values=values)
     if row is None:
         raise Problem(412, CHANGED)
     unit.invalidate(user_group(item.owner_id))
@@ -147,8 +85,7 @@ async def change(
 async def delete_item(unit: UnitOfWork, *, user: ActiveUser, item_id: uuid.UUID, versions: Versions) -> None:
     """Delete an item that still has one of these versions."""
     item = await _for_change(unit, user, item_id, versions)
-    statement = delete(Item).where(Item.id == item_id, Item.version == item.version).returning(Item.id)
-    if await unit.session.scalar(statement) is None:
+    if not await item_crud.remove(unit.session, item_id, version=item.version):
         raise Problem(412, CHANGED)
     unit.invalidate(user_group(item.owner_id))
 
