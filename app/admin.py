@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import getpass
 import sys
+from contextlib import aclosing, closing
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
@@ -24,26 +25,21 @@ from app.schemas.user import UserCreate
 
 async def create(settings: Settings, address: str) -> str:
     """Make the account with this address an admin's, or a new one; what was done, in one sentence."""
-    database = Database(settings)
-    try:
+    async with aclosing(Database(settings)) as database:
         async with database.unit() as unit:
             account = await user_crud.by_email(unit.session, address)
             if account is not None:
                 account.is_admin = account.is_active = True
                 account.token_version += 1  # tokens say whose they are
                 return f"{address} is an admin now, and logs in anew."
-        data = UserCreate.model_validate(
-            {"email": address, "display_name": address.split("@", maxsplit=1)[0], "password": _ask_password()}
-        )
-        passwords = Passwords()
-        hashed = await passwords.hash(data.password.get_secret_value())
-        passwords.close()
+        name = address.split("@", maxsplit=1)[0]
+        data = UserCreate.model_validate({"email": address, "display_name": name, "password": _ask_password()})
+        with closing(Passwords()) as passwords:
+            hashed = await passwords.hash(data.password.get_secret_value())
         async with database.unit() as unit:
             admin = User(email=data.email, display_name=data.display_name, password_hash=hashed, is_admin=True)
             unit.session.add(admin)
         return f"Made {address}, an admin."
-    finally:
-        await database.close()
 
 
 def _ask_password() -> str:

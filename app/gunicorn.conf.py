@@ -1,15 +1,17 @@
 """How gunicorn runs the app in production: `gunicorn -c gunicorn.conf.py app.main:app` in this folder.
 
-The time-outs form a chain with the load balancer and ECS (infra/contract.py); the infrastructure's tests compare both
-sides, so change a number here only together with them.
+The time-outs form a chain with the load balancer and ECS; the infrastructure's tests compare both sides, so change a
+number here only together with them.
 """
 
 import gc
 import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from app.core.observability.logging import logging_config
-from app.core.observability.metrics_files import forget_process, remove_metrics, share_metrics
 from app.core.settings import get_settings
 
 os.environ.setdefault("WEB_CONCURRENCY", "4")  # the workers read it too
@@ -28,22 +30,23 @@ keepalive = int(os.environ.get("KEEPALIVE", "75"))
 graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "30"))
 timeout = int(os.environ.get("REQUEST_TIMEOUT", "60"))
 
-# The root file system is read-only: heartbeats go to memory, and there is no control socket.
+# The root file system is read-only: heartbeats and metrics go to memory, and there is no control socket.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
 control_socket_disable = True
-
-share_metrics()  # before anything imports prometheus_client
+# prometheus_client looks at this when it is imported.
+metrics_folder = tempfile.mkdtemp(prefix="metrics-", dir=worker_tmp_dir if Path(worker_tmp_dir).is_dir() else None)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
 
 # Imported once, here: workers are forked from this process, begin without it and share its memory. `app.main` itself is
 # left to them, for it makes the app and starts what does not outlive a fork (traces, Sentry).
 from app import resources  # noqa: E402, F401
 from app.api import health, v1  # noqa: E402, F401
+from app.core.observability.metrics import serve_metrics  # noqa: E402
+from app.core.observability.multiprocess import forget_process  # noqa: E402
 
 
 def when_ready(server: Any) -> None:
     """Serve the sum of all workers' metrics, on a port that the load balancer does not know."""
-    from app.core.observability.metrics import serve_metrics
-
     serve_metrics(int(os.environ.get("METRICS_PORT") or 9102))
 
 
@@ -54,7 +57,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Leave nothing in memory."""
-    remove_metrics()
+    shutil.rmtree(metrics_folder, ignore_errors=True)
 
 
 def post_worker_init(worker: Any) -> None:

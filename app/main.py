@@ -15,10 +15,19 @@ from app.core.http.problems import install_error_handlers
 from app.core.observability import tracing
 from app.core.observability.logging import configure_logging
 from app.core.settings import Settings, get_settings
-from app.resources import lifespan, open_resources
+from app.resources import lifespan
 
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "Content-Disposition", "WWW-Authenticate", "X-Total-Count"]
 EXPOSED += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"]
+
+
+class Application(FastAPI):
+    """FastAPI with the schema of errors in its documentation."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            add_problem_schema(super().openapi())
+        return self.openapi_schema or {}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -27,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings.log_level, settings.release, settings.log_sample_rate)
     tracing.start_tracing(settings)
     _start_sentry(settings)
-    app = FastAPI(
+    app = Application(
         title=settings.project_name,
         description="Users, items, logins and exports.",
         version="1.0.0",
@@ -36,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.resources = settings, None
     # From the innermost to the outermost.
-    app.add_middleware(ResourcesMiddleware, open_resources=open_resources)
+    app.add_middleware(ResourcesMiddleware)
     app.add_middleware(GuardMiddleware, settings=settings)
     app.add_middleware(ConcurrencyLimitMiddleware, limit=settings.max_requests_in_flight)
     app.include_router(health.router)
@@ -54,7 +63,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=EXPOSED,
         )
     app.add_middleware(RequestMiddleware, sample_rate=settings.log_sample_rate)
-    _document_problems(app)
     return app
 
 
@@ -63,33 +71,19 @@ def _start_sentry(settings: Settings) -> None:
     are off; where ours are on, an error has our trace's id."""
     if settings.sentry_dsn is None:
         return
+    integrations: list[Any] = []
+    if settings.otel_exporter_otlp_endpoint is not None:
+        from sentry_sdk.integrations.otlp import OTLPIntegration
+
+        integrations = [OTLPIntegration(setup_otlp_traces_exporter=False, setup_propagator=False)]
     sentry_sdk.init(
         dsn=settings.sentry_dsn.get_secret_value(),
         environment=settings.environment.value,
         release=settings.release,
         max_request_body_size="never",
         include_local_variables=False,
-        integrations=_linked_to_traces(settings),
+        integrations=integrations,
     )
-
-
-def _linked_to_traces(settings: Settings) -> list[Any]:
-    if settings.otel_exporter_otlp_endpoint is None:
-        return []
-    from sentry_sdk.integrations.otlp import OTLPIntegration
-
-    return [OTLPIntegration(setup_otlp_traces_exporter=False, setup_propagator=False)]
-
-
-def _document_problems(app: FastAPI) -> None:
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            add_problem_schema(make())
-        return app.openapi_schema or {}
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
 
 
 app = create_app()

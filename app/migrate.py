@@ -8,7 +8,6 @@ import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -21,12 +20,14 @@ from app.core.settings import Settings, get_settings
 from app.migrations.migration_lock import current
 
 log = logging.getLogger("app.migrate")
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS = MIGRATIONS / "versions"
 
 
 def config(settings: Settings) -> Config:
     """Alembic's configuration for these settings, wherever the process was started."""
     alembic = Config()
-    alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    alembic.set_main_option("script_location", str(MIGRATIONS))
     alembic.attributes["settings"] = settings
     return alembic
 
@@ -47,44 +48,28 @@ def plan(settings: Settings) -> None:
     except (CommandError, DBAPIError, OSError):
         raise
     except Exception as error:
-        revision = _revision_in(error)
-        if revision is None:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        revisions = [f.f_globals["revision"] for f in frames if Path(f.f_code.co_filename).parent == VERSIONS]
+        if not revisions:
             raise
         raise CommandError(
-            f"revision {revision}: its SQL depends on the database, so there is none to show before it runs "
+            f"revision {revisions[0]}: its SQL depends on the database, so there is none to show before it runs "
             f"({type(error).__name__}: {first_line(error)}); the plan ends before it"
         ) from error
-
-
-def _revision_in(error: Exception) -> str | None:
-    """The revision whose file an error was raised in."""
-    folder = Path(__file__).parent / "migrations" / "versions"
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if Path(frame.f_code.co_filename).parent == folder:
-            return str(frame.f_globals.get("revision"))
-    return None
 
 
 def main() -> int:
     """Migrate, and say how it went."""
     settings = get_settings()
-    if sys.argv[1:] == ["--plan"]:
-        configure_logging("WARNING", settings.release)  # the SQL is what is asked for
-        return _exit_code_of(lambda: plan(settings), "the migration cannot be planned")
-    configure_logging(settings.log_level, settings.release)
-    code = _exit_code_of(lambda: upgrade(settings), "migration failed")
-    if code == 0:
-        log.info("database is up to date")
-    return code
-
-
-def _exit_code_of(work: Callable[[], None], failure: str) -> int:
-    """The exit code: what went wrong is one line of the log."""
+    is_plan = sys.argv[1:] == ["--plan"]
+    configure_logging("WARNING" if is_plan else settings.log_level, settings.release)  # of a plan the SQL alone
     try:
-        work()
+        (plan if is_plan else upgrade)(settings)
     except (CommandError, DBAPIError, OSError) as error:
+        failure = "the migration cannot be planned" if is_plan else "migration failed"
         log.error(failure, extra={"error": first_line(error)})
         return 1
+    log.info("database is up to date")
     return 0
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api.cache import RedisResponseCache, ResponseCache
-from app.api.memory_cache import MemoryResponseCache
+from app.core.cache import MemoryResponseCache, RedisResponseCache, ResponseCache
 from app.core.db.database import Database
 from app.core.http.health import Health
 from app.core.redis import MemoryRateCounter, RateCounter, RedisConnection, RedisRateCounter
@@ -49,25 +48,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         from app import migrate  # with Alembic, which no web process needs that has a release step
 
         await asyncio.to_thread(migrate.upgrade, settings)  # the embedded database has nobody else to do it
-    resources = _make_resources(settings)
-    try:
-        yield resources
-    finally:
-        await resources.jobs.close()
-        await resources.response_cache.close()
-        if resources.redis:
-            await resources.redis.close()
-        await resources.database.close()
-        resources.passwords.close()
-
-
-def _make_resources(settings: Settings) -> Resources:
     database = Database(settings)
     redis = RedisConnection(settings) if settings.on_redis else None
     ttl = settings.response_ttl
     files = make_files(settings, database)
     job_context = JobContext(database, files, settings.job_time_limit)
-    return Resources(
+    resources = Resources(
         settings=settings,
         database=database,
         redis=redis,
@@ -80,6 +66,15 @@ def _make_resources(settings: Settings) -> Resources:
         jobs=make_sender(settings, job_context),
         health=Health({"database": database.ping, "redis": redis.ping if redis else _in_memory}),
     )
+    try:
+        yield resources
+    finally:
+        await resources.jobs.close()
+        await resources.response_cache.close()
+        if redis:
+            await redis.close()
+        await database.aclose()
+        resources.passwords.close()
 
 
 async def _in_memory() -> None:

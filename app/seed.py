@@ -6,6 +6,7 @@ Nobody can log in as them: their passwords are random, and told to nobody. What 
 import asyncio
 import logging
 import secrets
+from contextlib import aclosing, closing
 
 from app.core.db.database import Database
 from app.core.observability.logging import configure_logging
@@ -26,23 +27,20 @@ ACCOUNTS = {
 
 async def seed(settings: Settings) -> int:
     """Make those accounts that are not there; how many that were."""
-    database, passwords = Database(settings), Passwords()
     created = 0
-    try:
+    async with aclosing(Database(settings)) as database:
         for address, titles in ACCOUNTS.items():
             async with database.unit() as unit:
                 if await user_crud.by_email(unit.session, address) is not None:
                     continue
                 name = address.split("@", maxsplit=1)[0].capitalize()
-                hashed = await passwords.hash(secrets.token_urlsafe())
+                with closing(Passwords()) as passwords:
+                    hashed = await passwords.hash(secrets.token_urlsafe())
                 user = User(email=address, display_name=name, password_hash=hashed)
                 unit.session.add(user)
                 await unit.session.flush()
                 unit.session.add_all(Item(owner_id=user.id, title=title, status=ItemStatus.ACTIVE) for title in titles)
                 created += 1
-    finally:
-        passwords.close()
-        await database.close()
     return created
 
 

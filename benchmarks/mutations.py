@@ -67,7 +67,6 @@ ROOMS = {
     "shared_timeouts",
     "app/api": "items users auth exports http inputs limits routes operations",
     "app/core": "http limits auth users routes operations overload sampling protection",
-    "app/crud": "items users auth exports",
     "app/services": "items users auth exports",
 }
 """Folder -> tests that see its files, after those that name the file itself."""

@@ -3,13 +3,11 @@ process has open.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.db.database import Database, UnitOfWork
@@ -17,52 +15,43 @@ from app.core.errors import Problem, not_authenticated
 from app.core.observability import metrics
 from app.core.observability.logging import request_context
 from app.core.redis import RateLimit
-from app.core.security.passwords import Passwords
-from app.core.security.tokens import TokenClaims, Tokens
+from app.core.security.tokens import TokenClaims
 from app.core.settings import Settings
-from app.crud import users as user_crud
-from app.jobs.files import Files
-from app.jobs.sender import JobSender
+from app.resources import Resources, open_resources
+from app.schemas.base import PageQuery
 from app.schemas.user import ActiveUser
-from app.services.invalidation import CachedResponses
-
-if TYPE_CHECKING:
-    from app.resources import Resources
+from app.services.users import require_active_user
 
 V1 = "/api/v1"
-
-
-def resources_of(connection: HTTPConnection) -> "Resources":
-    """What the process has open; or the request, where nobody has started the app (app/resources.py)."""
-    resources: Resources = connection.scope.get("app.resources") or connection.app.state.resources
-    return resources
 
 
 class ResourcesMiddleware:
     """Gives a request resources of its own where nobody has started the app.
 
     So it is under a server without ASGI's lifespan (`uvicorn --lifespan off`, Lambda adapters), and for a module-level
-    `client = TestClient(app)`, each of whose requests has an event loop that connections do not outlive. Where the app
-    was started this layer does nothing.
+    `client = TestClient(app)`, each of whose requests has an event loop that connections do not outlive.
     """
 
-    def __init__(
-        self, app: ASGIApp, open_resources: "Callable[[Settings], AbstractAsyncContextManager[Resources]]"
-    ) -> None:
-        self.app, self.open_resources = app, open_resources
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
         if scope["type"] != "http" or scope["app"].state.resources is not None:
             await self.app(scope, receive, send)
             return
-        async with self.open_resources(scope["app"].state.settings) as scope["app.resources"]:
+        async with open_resources(scope["app"].state.settings) as scope["app.resources"]:
             await self.app(scope, receive, send)
 
 
-async def get_settings(request: Request) -> Settings:
-    """The process's settings."""
-    return resources_of(request).settings
+async def get_resources(request: Request) -> Resources:
+    """What the process has open (app/resources.py): settings, passwords, tokens, files, jobs."""
+    return resources_of(request)
+
+
+def resources_of(request: Request) -> Resources:
+    """The same where there is no dependency."""
+    resources: Resources = request.scope.get("app.resources") or request.app.state.resources
+    return resources
 
 
 async def get_database(request: Request) -> Database:
@@ -70,9 +59,10 @@ async def get_database(request: Request) -> Database:
     return resources_of(request).database
 
 
-async def get_unit(database: Annotated[Database, Depends(get_database)]) -> AsyncIterator[UnitOfWork]:
+async def get_unit(request: Request) -> AsyncIterator[UnitOfWork]:
     """One transaction a request, committed before the response is sent; an error rolls it back."""
-    async with database.unit() as unit:
+    resources = resources_of(request)
+    async with resources.database.unit(resources.response_cache) as unit:
         yield unit
 
 
@@ -84,14 +74,6 @@ def claims_of(request: Request) -> TokenClaims | None:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return resources_of(request).tokens.read(token) if scheme.lower() == "bearer" and token else None
-
-
-async def require_active_user(database: Database, claims: TokenClaims) -> ActiveUser:
-    """The account that the token was issued to; 401 when it is gone or not active, or when its tokens were ended."""
-    row = await user_crud.read_active(database.reader, claims.user_id, claims.token_version)
-    if row is None:
-        raise not_authenticated()
-    return ActiveUser.model_validate(row)
 
 
 class ActiveUserBearer(OAuth2PasswordBearer):
@@ -119,42 +101,13 @@ async def get_current_admin(user: Annotated[ActiveUser, Depends(get_current_user
     return user
 
 
-async def get_response_cache(request: Request) -> CachedResponses:
-    """Cached responses, for services to invalidate."""
-    return resources_of(request).response_cache
-
-
-async def get_passwords(request: Request) -> Passwords:
-    """Hashing."""
-    return resources_of(request).passwords
-
-
-async def get_tokens(request: Request) -> Tokens:
-    """Access tokens."""
-    return resources_of(request).tokens
-
-
-async def get_jobs(request: Request) -> JobSender:
-    """Background jobs."""
-    return resources_of(request).jobs
-
-
-async def get_files(request: Request) -> Files:
-    """Finished exports."""
-    return resources_of(request).files
-
-
-SettingsDep = Annotated[Settings, Depends(get_settings)]
+ResourcesDep = Annotated[Resources, Depends(get_resources)]
 DatabaseDep = Annotated[Database, Depends(get_database)]
 # The scope ends the transaction before the response goes out: a 201 is never sent for what was not committed.
 UnitDep = Annotated[UnitOfWork, Depends(get_unit, scope="function")]
 CurrentUser = Annotated[ActiveUser, Depends(get_current_user)]
 CurrentAdmin = Annotated[ActiveUser, Depends(get_current_admin)]
-CacheDep = Annotated[CachedResponses, Depends(get_response_cache)]
-PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
-TokensDep = Annotated[Tokens, Depends(get_tokens)]
-JobsDep = Annotated[JobSender, Depends(get_jobs)]
-FilesDep = Annotated[Files, Depends(get_files)]
+Paging = Annotated[PageQuery, Query()]
 
 
 class RateLimiter:

@@ -1,9 +1,10 @@
-"""Which errors an endpoint documents."""
+"""Errors in the API's documentation (RFC 9457)."""
 
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from app.core.http.problems import PROBLEM_JSON
-from app.schemas.problem import ProblemRead
 
 WORDS = {
     304: "Not changed since the entity tag in If-None-Match",
@@ -20,6 +21,26 @@ WORDS = {
     503: "A dependency is not available; Retry-After says when to come back",
 }
 EVERYWHERE = (400, 413, 422, 429, 503)
+
+
+class InvalidField(BaseModel):
+    """A part of the request that is not valid."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class ProblemRead(BaseModel):
+    """An error, as application/problem+json."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no such item."])
+    instance: str = Field(examples=["/api/v1/items/0"])
+    request_id: str = Field(description="What to name when asking for help; every log line has it")
+    errors: list[InvalidField] | None = None
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

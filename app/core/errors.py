@@ -17,17 +17,10 @@ class Problem(Exception):
     """
 
     def __init__(
-        self,
-        status: int,
-        detail: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        keeps_changes: bool = False,
+        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, keeps_changes: bool = False
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = headers
+        self.status, self.detail, self.headers = status, detail, headers
         self.keeps_changes = keeps_changes
 
 

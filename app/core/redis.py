@@ -70,28 +70,19 @@ class RedisConnection:
     async def _attempt(self, command: Callable[[], Awaitable[T]]) -> T:
         try:
             return await command()
-        except (TimeoutError, RedisTimeoutError):  # who did not answer in time would not the second time
-            await self._drop_connections()
-            raise
-        except Exception:
-            await self._drop_connections()
+        except Exception as error:
+            # Idle ones may lead to what was the primary before a failover, or to a peer that is gone.
+            with suppress(Exception):
+                await self.client.connection_pool.disconnect(inuse_connections=False)
+            if isinstance(error, (TimeoutError, RedisTimeoutError)):  # it would not answer the second time either
+                raise
         return await command()
 
-    async def _drop_connections(self) -> None:
-        """Close idle ones: they may lead to what was the primary before a failover, or to a peer that is gone."""
-        with suppress(Exception):
-            await self.client.connection_pool.disconnect(inuse_connections=False)
-
     async def ping(self) -> None:
-        """Write, as requests do, and ask even when Redis was away a moment ago.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
+        """Write, as requests do, also when Redis was away a moment ago; raises StoreUnavailableError."""
         await self.run(lambda: self.client.set(f"{self.prefix}:ping", 1, ex=60), even_if_away=True)
 
     async def close(self) -> None:
-        """Close connections."""
         with suppress(Exception):
             await self.client.aclose()
 
@@ -103,28 +94,18 @@ def connect(settings: Settings) -> Redis:
         "socket_connect_timeout": settings.redis_timeout,
         "retry": Retry(NoBackoff(), 0),
     }
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
-        if url.startswith("rediss"):
-            options |= _tls(settings)
+    url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    if url.startswith("rediss") if url else settings.redis_tls:
+        options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+        if authority := settings.redis_ssl_ca:
+            options["ssl_ca_data" if "-----BEGIN" in authority else "ssl_ca_certs"] = authority
+    if url:
         return Redis.from_pool(ConnectionPool.from_url(url, **options))
-    options |= {"host": settings.redis_host, "port": settings.redis_port}
     if settings.redis_password is not None:
         options["password"] = settings.redis_password.get_secret_value()
     if settings.redis_tls:
-        options |= {"connection_class": SSLConnection, **_tls(settings)}
-    return Redis.from_pool(ConnectionPool(**options))
-
-
-def _tls(settings: Settings) -> dict[str, Any]:
-    """Verify the server's certificate and name, against the given authority when there is one."""
-    options: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    authority = settings.redis_ssl_ca
-    if authority and "-----BEGIN" in authority:
-        options["ssl_ca_data"] = authority
-    elif authority:
-        options["ssl_ca_certs"] = authority
-    return options
+        options["connection_class"] = SSLConnection
+    return Redis.from_pool(ConnectionPool(host=settings.redis_host, port=settings.redis_port, **options))
 
 
 class RateLimit(NamedTuple):
@@ -172,7 +153,7 @@ class MemoryRateCounter:
         self._counts: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     async def count(self, rate: RateLimit) -> RateLimitResult:
-        """Count a request if there is room for it. It does not fail."""
+        """Count a request if there is room for it. It does not fail, in Redis neither."""
         now = time.time()
         number = int(now // rate.seconds)
         current = self._counts.get((rate.name, number), 0)
@@ -209,7 +190,6 @@ class RedisRateCounter:
         self._script: Any = redis.client.register_script(COUNT)
 
     async def count(self, rate: RateLimit) -> RateLimitResult:
-        """Count a request if there is room for it. It does not fail."""
         own = await self._own.count(rate)
         if not own.allowed:
             return own

@@ -1,1 +1,1 @@
-"""Statements, and nothing else: no rules, no transactions."""
+"""Statements, a module for each table that services ask; a caller's session or reader runs them."""

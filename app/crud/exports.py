@@ -3,35 +3,29 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy import Select, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.database import Reader, Row
-from app.models import Export, ExportStatus, Item
-from app.models.base import utc_now
+from app.models import Export, ExportStatus, Item, utc_now
+
+
+def of_owner(owner: uuid.UUID) -> Select[*tuple[Any, ...]]:
+    """All that the owner asked for."""
+    return select(Export.__table__).where(Export.owner_id == owner)
 
 
 async def read(reader: Reader, export_id: uuid.UUID, *, owner: uuid.UUID) -> Row | None:
     """An export that the owner asked for."""
-    return await reader.row(select(Export.__table__).where(Export.id == export_id, Export.owner_id == owner))
-
-
-async def page(
-    reader: Reader, owner: uuid.UUID, *, after: tuple[datetime, uuid.UUID] | None, limit: int
-) -> Sequence[Row]:
-    """A page of an owner's exports, the newest first."""
-    statement = select(Export.__table__).where(Export.owner_id == owner).limit(limit)
-    if after is not None:
-        statement = statement.where(tuple_(Export.created_at, Export.id) < after)
-    return await reader.rows(statement.order_by(Export.created_at.desc(), Export.id.desc()))
+    return await reader.row(of_owner(owner).where(Export.id == export_id))
 
 
 async def newest(session: AsyncSession, owner: uuid.UUID, *, since: datetime, limit: int) -> Sequence[datetime]:
     """When the owner asked for their last ones, the newest first."""
-    mine = (Export.owner_id == owner) & (Export.created_at > since)
-    rows = await session.scalars(select(Export.created_at).where(mine).order_by(Export.created_at.desc()).limit(limit))
-    return rows.all()
+    recent = select(Export.created_at).where(Export.owner_id == owner, Export.created_at > since)
+    return (await session.scalars(recent.order_by(Export.created_at.desc()).limit(limit))).all()
 
 
 async def claim(session: AsyncSession, export_id: uuid.UUID, *, again: bool, lost_before: datetime) -> uuid.UUID | None:
@@ -39,13 +33,13 @@ async def claim(session: AsyncSession, export_id: uuid.UUID, *, again: bool, los
     is its. Otherwise a running one is another message's, which comes again if that run dies."""
     free = Export.status.in_([ExportStatus.PENDING, ExportStatus.FAILED])
     mine = (Export.status == ExportStatus.RUNNING) & (True if again else Export.started_at < lost_before)
-    taken = await session.execute(
+    statement = (
         update(Export)
         .where(Export.id == export_id, or_(free, mine))
         .values(status=ExportStatus.RUNNING, started_at=utc_now(), attempts=Export.attempts + 1)
         .returning(Export.owner_id)
     )
-    return taken.scalar_one_or_none()
+    return await session.scalar(statement)
 
 
 async def end(session: AsyncSession, export_id: uuid.UUID, status: ExportStatus, rows: int | None) -> None:
@@ -53,9 +47,8 @@ async def end(session: AsyncSession, export_id: uuid.UUID, status: ExportStatus,
     values = {"status": status, "rows": rows, "finished_at": utc_now()}
     if status == ExportStatus.PENDING:
         values["sent_at"] = utc_now()  # its message comes again by itself
-    await session.execute(
-        update(Export).where(Export.id == export_id, Export.status != ExportStatus.DONE).values(**values)
-    )
+    unfinished = (Export.id == export_id) & (Export.status != ExportStatus.DONE)
+    await session.execute(update(Export).where(unfinished).values(**values))
 
 
 async def give_up(session: AsyncSession, *, started_before: datetime) -> None:
@@ -67,15 +60,12 @@ async def give_up(session: AsyncSession, *, started_before: datetime) -> None:
 async def send_again(session: AsyncSession, *, sent_before: datetime) -> Sequence[uuid.UUID]:
     """Those that wait although they were sent so long ago. Counted as sent now: of two callers one gets each."""
     waits = (Export.status == ExportStatus.PENDING) & (func.coalesce(Export.sent_at, Export.created_at) < sent_before)
-    rows = await session.scalars(update(Export).where(waits).values(sent_at=utc_now()).returning(Export.id))
-    return rows.all()
+    return (await session.scalars(update(Export).where(waits).values(sent_at=utc_now()).returning(Export.id))).all()
 
 
-async def items(
-    reader: Reader, owner: uuid.UUID, *, after: tuple[datetime, uuid.UUID] | None, limit: int
-) -> Sequence[Row]:
-    """A page of an owner's items, from the oldest on."""
+async def items(reader: Reader, owner: uuid.UUID, *, after: Row | None, limit: int) -> Sequence[Row]:
+    """The owner's items after this one, from the oldest on."""
     statement = select(Item.__table__).where(Item.owner_id == owner).order_by(Item.created_at, Item.id).limit(limit)
     if after is not None:
-        statement = statement.where(tuple_(Item.created_at, Item.id) > after)
+        statement = statement.where(tuple_(Item.created_at, Item.id) > (after["created_at"], after["id"]))
     return await reader.rows(statement)

@@ -1,5 +1,6 @@
 """Statements on items. `owner` None: everybody's, for admins."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -9,8 +10,7 @@ from sqlalchemy import Boolean, Integer, Select, bindparam, delete, func, or_, s
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.database import CompiledQuery, Reader, Row
-from app.models import Item
-from app.models.base import Containing, utc_now
+from app.models import Item, utc_now
 
 _COLUMNS = tuple(Item.__table__.columns)
 _READ = CompiledQuery(
@@ -21,7 +21,7 @@ _READ = CompiledQuery(
 )
 FILTERS = {
     "status": Item.status == bindparam("status"),
-    "search": Item.title.ilike(bindparam("search", type_=Containing()), escape="\\"),
+    "search": Item.title.ilike(bindparam("search"), escape="\\"),
 }
 """By the names of ItemQuery's fields: a new filter is a field there and a line here."""
 
@@ -41,15 +41,25 @@ async def page(
     limit: int,
 ) -> Sequence[Row]:
     """A page of items, sorted by a column; from its largest value on with a minus sign before its name."""
-    query = _page(owner is None, frozenset(filters), sort, after is None)
+    statement = _page(owner is None, frozenset(filters), sort, after is None)
     value, item = after or (None, None)
-    return await reader.rows(query, {**filters, "owner": owner, "value": value, "item": item, "limit": limit})
+    return await reader.rows(
+        statement, {**_values(filters), "owner": owner, "value": value, "item": item, "limit": limit}
+    )
 
 
 async def count(reader: Reader, *, owner: uuid.UUID | None, filters: Mapping[str, Any]) -> int:
     """How many such items there are on all pages."""
-    row = await reader.row(_count(owner is None, frozenset(filters)), {**filters, "owner": owner})
-    return int(row["total"]) if row else 0
+    total = await reader.value(_count(owner is None, frozenset(filters)), {**_values(filters), "owner": owner})
+    return int(total)
+
+
+def _values(filters: Mapping[str, Any]) -> Row:
+    """What is searched for, as a pattern of LIKE that means this very text."""
+    values = dict(filters)
+    if "search" in values:
+        values["search"] = "%" + re.sub(r"([\\%_])", r"\\\1", values["search"]) + "%"
+    return values
 
 
 @cache  # each form of the question is compiled once
@@ -75,7 +85,7 @@ def _selected(statement: Select[Any], everybody: bool, filters: frozenset[str]) 
     return statement.where(*(FILTERS[name] for name in sorted(filters)))
 
 
-async def change(session: AsyncSession, item_id: uuid.UUID, *, version: int, values: dict[str, Any]) -> Row | None:
+async def change(session: AsyncSession, item_id: uuid.UUID, *, version: int, values: Row) -> Row | None:
     """Change an item if it still has this version; None when somebody was quicker."""
     statement = (
         update(Item)
@@ -90,4 +100,4 @@ async def change(session: AsyncSession, item_id: uuid.UUID, *, version: int, val
 async def remove(session: AsyncSession, item_id: uuid.UUID, *, version: int) -> bool:
     """Delete an item if it still has this version."""
     statement = delete(Item).where(Item.id == item_id, Item.version == version).returning(Item.id)
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+    return await session.scalar(statement) is not None

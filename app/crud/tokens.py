@@ -1,12 +1,11 @@
 """Statements on refresh tokens."""
 
 import uuid
-from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import RefreshToken
+from app.models import RefreshToken, utc_now
 
 
 async def owner(session: AsyncSession, token_hash: str) -> uuid.UUID | None:
@@ -29,6 +28,7 @@ async def revoke_user(session: AsyncSession, user_id: uuid.UUID) -> None:
     await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user_id))
 
 
-async def delete_expired(session: AsyncSession, user_id: uuid.UUID, now: datetime) -> None:
+async def delete_expired(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Forget tokens that nobody could use any more."""
-    await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.expires_at < now))
+    expired = delete(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.expires_at < utc_now())
+    await session.execute(expired)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 import time
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, inspect, select, tuple_
@@ -15,13 +16,13 @@ from sqlalchemy.exc import DBAPIError
 from app.core.db.database import Database
 from app.core.observability.logging import configure_logging, first_line
 from app.core.settings import Settings, get_settings
-from app.models import Base, Export, ExportStatus, IdempotencyKey, RefreshToken
-from app.models.base import utc_now
-from app.models.idempotency import REMEMBERED
+from app.models import Base, Export, ExportStatus, IdempotencyKey, RefreshToken, utc_now
 
 log = logging.getLogger("app.jobs")
 EXPORTS_KEPT = timedelta(days=30)
 """The bucket deletes a file after as many days (bucketExpireDays in Pulumi.yaml); a row alone is of no use."""
+KEYS_KEPT = timedelta(hours=24)
+"""For so long at least the same Idempotency-Key gets the same answer. Stripe's API remembers as long."""
 BATCH = 1000
 """Rows of one transaction: few enough that a login, which deletes its user's expired tokens, hardly waits for them."""
 STATEMENT_SECONDS = 60
@@ -33,7 +34,7 @@ async def clean_up(database: Database, now: datetime) -> dict[str, int]:
     # No index on these times: one would cost something at every login and create, to save one sequential scan a day.
     return {
         "refresh_tokens": await _delete(database, RefreshToken, RefreshToken.expires_at < now),
-        "idempotency_keys": await _delete(database, IdempotencyKey, IdempotencyKey.created_at < now - REMEMBERED),
+        "idempotency_keys": await _delete(database, IdempotencyKey, IdempotencyKey.created_at < now - KEYS_KEPT),
         # Their rows in export_files go with them, by the foreign key's ON DELETE CASCADE.
         "exports": await _delete(
             database,
@@ -70,11 +71,9 @@ async def _delete(database: Database, model: type[Base], old: ColumnElement[bool
 
 
 async def _run(settings: Settings) -> dict[str, int]:
-    database = Database(settings.model_copy(update={"database_statement_timeout": STATEMENT_SECONDS}))
-    try:
+    settings = settings.model_copy(update={"database_statement_timeout": STATEMENT_SECONDS})
+    async with aclosing(Database(settings)) as database:
         return await clean_up(database, utc_now())
-    finally:
-        await database.close()
 
 
 def main() -> int:

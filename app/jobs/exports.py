@@ -12,8 +12,7 @@ from typing import BinaryIO, cast
 from app.core.db.database import Row
 from app.crud import exports as export_crud
 from app.jobs.job import JobContext, job
-from app.models import ExportStatus
-from app.models.base import utc_now
+from app.models import ExportStatus, utc_now
 
 SEND_AGAIN = timedelta(minutes=5)
 """An export that nobody has taken by then is sent again: the queue was away, or the process that had it is gone."""
@@ -29,15 +28,16 @@ async def overdue(context: JobContext) -> list[tuple[uuid.UUID]]:
     now = utc_now()
     async with context.database.unit() as unit:
         await export_crud.give_up(unit.session, started_before=now - context.lost_after)
-        return [(export_id,) for export_id in await export_crud.send_again(unit.session, sent_before=now - SEND_AGAIN)]
+        waiting = await export_crud.send_again(unit.session, sent_before=now - SEND_AGAIN)
+    return [(export_id,) for export_id in waiting]
 
 
 @job(overdue=overdue)
 async def export(context: JobContext, export_id: uuid.UUID) -> None:
     """Make the file of one export, whatever became of a run before. One that is done, or gone, is left alone."""
+    lost_before = utc_now() - context.lost_after
     async with context.database.unit() as unit:
-        lost = utc_now() - context.lost_after
-        owner = await export_crud.claim(unit.session, export_id, again=context.number > 1, lost_before=lost)
+        owner = await export_crud.claim(unit.session, export_id, again=context.number > 1, lost_before=lost_before)
     if owner is None:
         return
     try:
@@ -53,25 +53,25 @@ async def export(context: JobContext, export_id: uuid.UUID) -> None:
     await _end(context, export_id, ExportStatus.DONE, rows)
 
 
+async def _end(context: JobContext, export_id: uuid.UUID, status: ExportStatus, rows: int | None) -> None:
+    async with context.database.unit() as unit:
+        await export_crud.end(unit.session, export_id, status, rows)
+
+
 async def _write(context: JobContext, owner: uuid.UUID, file: BinaryIO) -> int:
-    """Write the owner's items; how many. No connection is held between two pages."""
+    """Write the owner's items, from the oldest on; how many. No connection is held between two pages."""
     text = TextIOWrapper(file, "utf-8", newline="")
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     writer.writeheader()
-    rows, after = 0, None
+    rows, last = 0, None
     while True:
-        page = await export_crud.items(context.database.reader, owner, after=after, limit=PAGE)
+        page = await export_crud.items(context.database.reader, owner, after=last, limit=PAGE)
         writer.writerows(_harmless(row) for row in page)
         rows += len(page)
         if len(page) < PAGE:
             text.detach()
             return rows
-        after = (page[-1]["created_at"], page[-1]["id"])
-
-
-async def _end(context: JobContext, export_id: uuid.UUID, status: ExportStatus, rows: int | None) -> None:
-    async with context.database.unit() as unit:
-        await export_crud.end(unit.session, export_id, status, rows)
+        last = page[-1]
 
 
 def _harmless(row: Row) -> dict[str, object]:

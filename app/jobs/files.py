@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import boto3
 from botocore.client import Config
@@ -35,29 +35,19 @@ class File:
     chunks: AsyncIterator[bytes]
 
 
-class Files(Protocol):
-    """Keeps one file an export. Either method may raise FilesUnavailableError."""
-
-    async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
-        """Keep the file; the same one again replaces it."""
-
-    async def open(self, export_id: uuid.UUID) -> File | None:
-        """The file; None when there is none."""
-
-
 class DatabaseFiles:
-    """Files as rows; for what fits into memory."""
+    """One file an export as a row; for what fits into memory."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
-        """See Files."""
+        """Keep the file; the same one again replaces it."""
         async with self._database.unit() as unit:
             await unit.session.merge(ExportFile(export_id=export_id, content=content.read()))
 
     async def open(self, export_id: uuid.UUID) -> File | None:
-        """See Files."""
+        """The file; None when there is none."""
         statement = select(ExportFile.content).where(ExportFile.export_id == export_id)
         row = await self._database.reader.row(statement)
         return File(len(row["content"]), _whole(row["content"])) if row else None
@@ -68,7 +58,7 @@ async def _whole(content: bytes) -> AsyncIterator[bytes]:
 
 
 class BucketFiles:
-    """Files as objects of an S3 bucket; boto3 blocks, so it works in threads."""
+    """Files as objects of an S3 bucket; boto3 blocks, so it works in threads. Raises FilesUnavailableError."""
 
     def __init__(self, settings: Settings, seconds: float) -> None:
         self._bucket = settings.exports_bucket
@@ -77,7 +67,7 @@ class BucketFiles:
         self._s3: Any = boto3.client("s3", region_name=settings.aws_region, config=limits)
 
     async def put(self, export_id: uuid.UUID, content: BinaryIO) -> None:
-        """See Files; in parts, so that a large file is never in memory as a whole."""
+        """Keep the file, in parts, so that a large one is never in memory as a whole."""
         extra = {"ContentType": "text/csv"}
         try:
             await asyncio.to_thread(self._s3.upload_fileobj, content, self._bucket, self._key(export_id), extra)
@@ -85,7 +75,6 @@ class BucketFiles:
             raise FilesUnavailableError(str(error)) from error
 
     async def open(self, export_id: uuid.UUID) -> File | None:
-        """See Files."""
         try:
             response = await asyncio.to_thread(self._s3.get_object, Bucket=self._bucket, Key=self._key(export_id))
         except self._s3.exceptions.NoSuchKey:
@@ -104,6 +93,9 @@ async def _parts(body: Any) -> AsyncIterator[bytes]:
             yield part
     finally:
         body.close()
+
+
+Files = DatabaseFiles | BucketFiles
 
 
 def make_files(settings: Settings, database: Database, seconds: float = REQUEST_SECONDS) -> Files:

@@ -1,5 +1,4 @@
-"""What a job is: a function in a file of its own in this folder. `exports.py` is the one to copy; no other file has to
-know of a new one.
+"""What a job is: a function in a file of its own in this folder; no other file has to know of it.
 
 A job runs at least once: it may be stopped anywhere and run again, so it must do no harm the second time. Its
 arguments are JSON, UUIDs and times; messages of the release before are still in the queue when a new one takes over.
@@ -16,7 +15,7 @@ from typing import Any, Concatenate, Generic, ParamSpec
 
 import app.jobs
 from app.core.db.database import Database
-from app.core.observability import metrics, tracing
+from app.core.observability import metrics
 from app.jobs.files import Files
 
 log = logging.getLogger("app.jobs")
@@ -29,12 +28,9 @@ class JobContext:
 
     database: Database
     files: Files
-    seconds: float
-    """How long it may take."""
-    number: int = 1
-    """Which run of this message it is; above 1, the one before was stopped or failed."""
-    last: bool = True
-    """Whether there is no further one: what fails now is a dead letter."""
+    seconds: float  # that it may take
+    number: int = 1  # which run of this message it is; above 1, the one before was stopped or failed
+    last: bool = True  # whether there is no further one: what fails now is a dead letter
 
     @property
     def lost_after(self) -> timedelta:
@@ -42,19 +38,18 @@ class JobContext:
         return timedelta(seconds=2 * self.seconds)
 
 
+Function = Callable[Concatenate[JobContext, P], Awaitable[None]]
 Overdue = Callable[[JobContext], Awaitable[Sequence[tuple[Any, ...]]]]
 
 
 class Job(Generic[P]):
     """A job by its name. Called, it runs: it returns when it is done, and raises what it failed of."""
 
-    def __init__(
-        self, function: Callable[Concatenate[JobContext, P], Awaitable[None]], overdue: Overdue | None
-    ) -> None:
+    def __init__(self, function: Function[P], overdue: Overdue | None) -> None:
         self.name, self.overdue, self._function = function.__name__, overdue, function
 
     async def __call__(self, context: JobContext, *args: P.args, **kwargs: P.kwargs) -> None:
-        """JobContext it, and count and log how it ended."""
+        """Run it, and count and log how it ended."""
         start = time.perf_counter()
         fields = {"job": self.name, "arguments": [*map(str, args)], "run": context.number}
         try:
@@ -65,23 +60,20 @@ class Job(Generic[P]):
             raise
         seconds = time.perf_counter() - start
         metrics.JOBS.labels(self.name, "done").inc()
-        if tracing.is_on:
-            metrics.observe_with_trace(metrics.JOB_SECONDS, {"job": self.name}, seconds)
-        else:
-            metrics.JOB_SECONDS.labels(self.name).observe(seconds)
+        metrics.observe_with_trace(metrics.JOB_SECONDS, {"job": self.name}, seconds)
         log.info("job done", extra={**fields, "seconds": round(seconds, 3)})
 
 
 _jobs: dict[str, Job[Any]] = {}
 
 
-def job(*, overdue: Overdue | None = None) -> Callable[[Callable[Concatenate[JobContext, P], Awaitable[None]]], Job[P]]:
+def job(*, overdue: Overdue | None = None) -> Callable[[Function[P]], Job[P]]:
     """Make a function a job. `overdue` gives the arguments of those that should have been run by now, each once: they
     are sent again, so that one which was never sent, or was lost with a process, is not lost for ever."""
 
-    def decorate(function: Callable[Concatenate[JobContext, P], Awaitable[None]]) -> Job[P]:
-        new_job = _jobs[function.__name__] = Job(function, overdue)
-        return new_job
+    def decorate(function: Function[P]) -> Job[P]:
+        _jobs[function.__name__] = Job(function, overdue)
+        return _jobs[function.__name__]
 
     return decorate
 

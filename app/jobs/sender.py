@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from typing import ParamSpec, Protocol
+from typing import ParamSpec
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,16 +19,6 @@ LOOK_SECONDS = 60
 """Between two looks for jobs that are overdue."""
 
 
-class JobSender(Protocol):
-    """Sends jobs; called after the commit of what they work on."""
-
-    async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Have a job run. It does not fail: what is not taken is sent again when it is overdue."""
-
-    async def close(self) -> None:
-        """Let jobs of this process end."""
-
-
 class InProcessSender:
     """Runs jobs in this process, once each: for a laptop. What its end stops is overdue in the next process."""
 
@@ -37,7 +27,7 @@ class InProcessSender:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
-        """See JobSender."""
+        """Have a job run; called after the commit of what it works on."""
         task = asyncio.create_task(job(self._context, *args, **kwargs))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -49,7 +39,7 @@ class InProcessSender:
             task.exception()  # the job has logged it
 
     async def close(self) -> None:
-        """See JobSender."""
+        """Let jobs end."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
         for task in self._tasks:
@@ -68,7 +58,7 @@ class CelerySender:
         self._celery = make_celery(settings, client=limits)
 
     async def send(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
-        """See JobSender."""
+        """Have a job run. It does not fail: what the queue does not take is sent again when it is overdue."""
         try:
             await asyncio.to_thread(self._celery.send_task, job.name, args, kwargs)
         except Exception:
@@ -78,8 +68,10 @@ class CelerySender:
         metrics.JOBS.labels(job.name, "sent").inc()
 
     async def close(self) -> None:
-        """See JobSender."""
         await asyncio.to_thread(self._celery.close)
+
+
+JobSender = InProcessSender | CelerySender
 
 
 def make_sender(settings: Settings, context: JobContext) -> JobSender:

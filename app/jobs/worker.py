@@ -9,6 +9,7 @@ process, the queue's visibility time-out, after which SQS takes the worker for d
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
@@ -32,8 +33,7 @@ BACKOFF_SECONDS = (10, 30, 120, 300)
 
 
 def make_celery(settings: Settings, *, tries: int = 1, client: dict[str, Any] | None = None) -> Celery:
-    """A Celery application for the settings' queue. `tries`: how often it gives a message out; `client`: botocore's
-    configuration."""
+    """The settings' queue. `tries`: how often it gives a message out; `client`: botocore's configuration."""
     celery = Celery("app")
     queue = str(settings.jobs_queue_url).rsplit("/", 1)[-1]
     pauses = {number: BACKOFF_SECONDS[min(number, len(BACKOFF_SECONDS)) - 1] for number in range(1, tries)}
@@ -84,12 +84,9 @@ def _task(job: Job[Any], settings: Settings, tries: int) -> Callable[..., None]:
 
 
 async def _run(job: Job[Any], settings: Settings, number: int, last: bool, args: Any, kwargs: Any) -> None:
-    database = Database(settings)
-    try:
+    async with aclosing(Database(settings)) as database:
         files = make_files(settings, database, JOB_SECONDS)
         await job(JobContext(database, files, settings.job_time_limit, number, last), *args, **kwargs)
-    finally:
-        await database.close()
 
 
 def tries_of_queue(settings: Settings) -> int:
@@ -101,16 +98,15 @@ def tries_of_queue(settings: Settings) -> int:
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(f"The worker cannot start: the queue does not answer: {first_line(error)}") from None
-    longest = settings.job_time_limit + KILL_SECONDS
-    if int(attributes["VisibilityTimeout"]) <= longest:
+    visibility, longest = int(attributes["VisibilityTimeout"]), settings.job_time_limit + KILL_SECONDS
+    if visibility <= longest:
         raise SystemExit(
-            "The worker cannot start: the queue takes a worker for dead after "
-            f"{attributes['VisibilityTimeout']} s, but a job may take {longest} s "
-            f"(JOB_TIME_LIMIT and {KILL_SECONDS} more): raise the visibility time-out"
+            f"The worker cannot start: the queue takes a worker for dead after {visibility} s, but a job may take "
+            f"{longest} s (JOB_TIME_LIMIT and {KILL_SECONDS} more): raise the visibility time-out"
         )
     if "RedrivePolicy" not in attributes:
         raise SystemExit(
-            "The worker cannot start: the queue has no redrive policy, so a job that fails would be tried for ever"
+            "The worker cannot start: the queue has no redrive policy, so a job that fails would never end"
         )
     return int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
 

@@ -25,10 +25,8 @@ from app.core.settings import Settings
 log = logging.getLogger("app.migrate")
 LOCK = 7_401_982_231
 """The advisory lock's key: any number that nothing else of this database uses."""
-TURN_SECONDS = 600
-"""How long to wait for another migration's end."""
-LOOK_SECONDS = 0.25
-"""Between two looks at a lock."""
+TURN_SECONDS = 600  # to wait for another migration's end
+LOOK_SECONDS = 0.25  # between two looks at a lock
 LOCK_NOT_AVAILABLE = "55P03"
 
 # On the second connection: what the first one waits for, and who has it. Another role's state may be hidden.
@@ -53,12 +51,12 @@ class MigrationError(CommandError):
 async def run_alone(settings: Settings, work: Callable[[Connection], None]) -> None:
     """Run `work` when it is this process's turn. Raises MigrationError when it fails because of the database."""
     engine = _engine(settings)
-    before: str | None = None
+    before: list[str] | None = None
     seen: list[str] = []
     try:
         # The lock belongs to the connection that migrates: it cannot be lost without the migration.
         async with engine.connect() as connection, _turn(settings, connection):
-            before = await connection.run_sync(_revision)
+            before = await connection.run_sync(_heads)
             await connection.commit()  # Alembic begins a transaction for each revision, and leaves it where one asks
             async with _watch(engine, connection, seen):
                 await connection.run_sync(work)
@@ -81,10 +79,13 @@ async def current(settings: Settings) -> str:
     engine = _engine(settings)
     try:
         async with engine.connect() as connection:
-            heads = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
+            return ", ".join(await connection.run_sync(_heads)) or "base"
     finally:
         await engine.dispose()
-    return heads[0] if heads else "base"
+
+
+def _heads(connection: Connection) -> list[str]:
+    return sorted(MigrationContext.configure(connection).get_current_heads())
 
 
 def _engine(settings: Settings) -> AsyncEngine:
@@ -125,14 +126,14 @@ async def _turn(settings: Settings, connection: AsyncConnection) -> AsyncIterato
 
 async def _take_turn(connection: AsyncConnection) -> None:
     """Ask again and again: a statement that waits has a snapshot, and CREATE INDEX CONCURRENTLY waits for those."""
-    deadline, waits = time.monotonic() + TURN_SECONDS, False
+    deadline, has_waited = time.monotonic() + TURN_SECONDS, False
     while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
         await connection.commit()
         if time.monotonic() > deadline:
             raise MigrationError(f"another migration has not ended for {TURN_SECONDS} s; this one has done nothing")
-        if not waits:
+        if not has_waited:
             log.info("another migration is running: waiting for its end")
-        waits = True
+        has_waited = True
         await asyncio.sleep(LOOK_SECONDS)
     await connection.commit()
 
@@ -171,18 +172,18 @@ async def _look(engine: AsyncEngine, pid: int, seen: list[str]) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _revision(connection: Connection) -> str:
-    heads = MigrationContext.configure(connection).get_current_heads()
-    return f"revision {', '.join(sorted(heads))}" if heads else "no revision"
-
-
-async def _state(engine: AsyncEngine, before: str | None) -> str:
+async def _state(engine: AsyncEngine, before: list[str] | None) -> str:
     """How the database is left, as it says itself."""
     if before is None:
         return "nothing was begun"
     try:
         async with engine.connect() as connection:
-            now = await connection.run_sync(_revision)
+            now = await connection.run_sync(_heads)
     except (DBAPIError, OSError):
-        return f"the database was at {before}, and does not answer now"
-    return f"the database is at {now}, as before" if now == before else f"the database is at {now}, it was at {before}"
+        return f"the database was at {_named(before)}, and does not answer now"
+    former = "as before" if now == before else f"it was at {_named(before)}"
+    return f"the database is at {_named(now)}, {former}"
+
+
+def _named(heads: list[str]) -> str:
+    return f"revision {', '.join(heads)}" if heads else "no revision"

@@ -9,16 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretStr, field_validator
 
 from app.core.errors import Problem
 from app.core.security.normalization import line, storable
 
 T = TypeVar("T", bound=BaseModel)
-Limit = Annotated[int, Query(ge=1, le=100)]
-Count = Annotated[bool, Query(description="Say in `X-Total-Count` how many there are on all pages")]
-Cursor = Annotated[str | None, Query(max_length=1000, description="From the previous page's `Link` header")]
 Line = Annotated[str, Field(min_length=1), AfterValidator(line)]
 """One line that shows something."""
 
@@ -53,6 +50,14 @@ class PatchModel(RequestModel):
     def changes(self) -> dict[str, Any]:
         """What was given."""
         return self.model_dump(exclude_unset=True)
+
+
+class PageQuery(RequestModel):
+    """Which page of a list."""
+
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=1000, description="From the previous page's `Link` header")
+    count: bool = Field(False, description="Say in `X-Total-Count` how many there are on all pages")
 
 
 class Page(RootModel[list[T]], Generic[T]):

@@ -1,4 +1,4 @@
-"""Items over the wire."""
+"""Items and their exports over the wire."""
 
 import uuid
 from datetime import datetime
@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.models.item import ItemStatus
-from app.schemas.base import UNSET, Line, PatchModel, RequestModel
+from app.models import ExportStatus, ItemStatus
+from app.schemas.base import UNSET, Line, PageQuery, PatchModel, RequestModel
 
 Title = Annotated[Line, Field(max_length=200, examples=["Lighthouse"])]
 Description = Annotated[str, Field(max_length=10_000, examples=["Built in 1862"])]
@@ -53,7 +53,7 @@ class ItemSort(StrEnum):
     TITLE_DESCENDING = "-title"
 
 
-class ItemQuery(RequestModel):
+class ItemQuery(PageQuery):
     """Which items to list, and in which order."""
 
     search: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
@@ -61,6 +61,14 @@ class ItemQuery(RequestModel):
     )
     status: ItemStatus | None = None
     sort: ItemSort = ItemSort.NEWEST
-    limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = Field(None, max_length=1000, description="From the previous page's `Link` header")
-    count: bool = Field(False, description="Say in `X-Total-Count` how many there are on all pages")
+
+
+class ExportRead(BaseModel):
+    """How far a file of all items is."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: uuid.UUID
+    status: ExportStatus
+    rows: int | None
+    created_at: datetime
+    finished_at: datetime | None

@@ -1,8 +1,8 @@
-"""Accounts over the wire."""
+"""Accounts and logins over the wire."""
 
 import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -71,3 +71,18 @@ class UserAdminUpdate(PatchModel):
 
     is_active: bool = UNSET
     is_admin: bool = UNSET
+
+
+class TokenPair(BaseModel):
+    """What a login or a refresh gives. Field names are OAuth2's."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the token's kind
+    expires_in: int = Field(description="Seconds that the access token is valid for")
+    refresh_token: str = Field(description="Good for one refresh; the answer has the next one")
+
+
+class RefreshRequest(RequestModel):
+    """The refresh token of the last login or refresh."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=128)]

@@ -4,17 +4,33 @@ import uuid
 
 from sqlalchemy.exc import IntegrityError
 
+from app.core.cache import public_group, user_group
 from app.core.db.database import Database, UnitOfWork
 from app.core.errors import Problem, not_authenticated
-from app.core.security.passwords import Passwords
+from app.core.security.tokens import TokenClaims
 from app.crud import tokens as token_crud
 from app.crud import users as user_crud
+from app.crud.pages import read_page
 from app.models import User
-from app.schemas.base import Page, decode_cursor
-from app.schemas.user import ActiveUser, UserAdminUpdate, UserCreate, UserPrivate, UserPublic, UserUpdate
-from app.services.invalidation import PRIVATE, PUBLIC, CachedResponses, invalidate_after_commit
+from app.resources import Resources
+from app.schemas.base import Page, PageQuery
+from app.schemas.user import (
+    ActiveUser,
+    PasswordChange,
+    UserAdminUpdate,
+    UserCreate,
+    UserPrivate,
+    UserPublic,
+    UserUpdate,
+)
 
-TAKEN = "There is an account with this address already."
+
+async def require_active_user(database: Database, claims: TokenClaims) -> ActiveUser:
+    """The account that the token was issued to; 401 when it is gone or not active, or when its tokens were ended."""
+    row = await user_crud.read_active(database.reader, claims.user_id, claims.token_version)
+    if row is None:
+        raise not_authenticated()
+    return ActiveUser.model_validate(row)
 
 
 async def lock_active_user(unit: UnitOfWork, user: ActiveUser, *, for_delete: bool = True) -> User:
@@ -26,79 +42,61 @@ async def lock_active_user(unit: UnitOfWork, user: ActiveUser, *, for_delete: bo
     return account
 
 
-async def register(unit: UnitOfWork, *, data: UserCreate, passwords: Passwords, cache: CachedResponses) -> UserPrivate:
+async def register(resources: Resources, unit: UnitOfWork, *, data: UserCreate) -> UserPrivate:
     """A new account."""
-    user = User(
-        email=data.email,
-        display_name=data.display_name,
-        password_hash=await passwords.hash(data.password.get_secret_value()),
-    )
+    hashed = await resources.passwords.hash(data.password.get_secret_value())
+    user = User(email=data.email, display_name=data.display_name, password_hash=hashed)
     unit.session.add(user)
     await _flush(unit)
-    invalidate_after_commit(unit, cache, PUBLIC + "users")
+    unit.invalidate(public_group("users"))
     return UserPrivate.model_validate(user)
 
 
-async def public_page(database: Database, *, limit: int, cursor: str | None, count: bool) -> Page[UserPublic]:
-    """Public profiles of active accounts."""
-    after = decode_cursor(cursor)
-    rows = await user_crud.page(database.reader, private=False, limit=limit, after=after)
-    total = await user_crud.count(database.reader, private=False) if count else None
-    return Page[UserPublic].of(rows, limit=limit, total=total)
+async def public_page(database: Database, query: PageQuery) -> Page[UserPublic]:
+    """Public profiles of active accounts, the oldest first."""
+    return await read_page(database, Page[UserPublic], user_crud.ACTIVE_PUBLIC, User, query)
 
 
-async def private_page(database: Database, *, limit: int, cursor: str | None, count: bool) -> Page[UserPrivate]:
-    """All accounts, for an admin."""
-    after = decode_cursor(cursor)
-    rows = await user_crud.page(database.reader, private=True, limit=limit, after=after)
-    total = await user_crud.count(database.reader, private=True) if count else None
-    return Page[UserPrivate].of(rows, limit=limit, total=total)
+async def private_page(database: Database, query: PageQuery) -> Page[UserPrivate]:
+    """All accounts, the oldest first; for admins."""
+    return await read_page(database, Page[UserPrivate], user_crud.ALL_PRIVATE, User, query)
 
 
-async def change_me(unit: UnitOfWork, *, user: ActiveUser, data: UserUpdate, cache: CachedResponses) -> UserPrivate:
+async def change_me(unit: UnitOfWork, *, user: ActiveUser, data: UserUpdate) -> UserPrivate:
     """Change address or name."""
     account = await lock_active_user(unit, user)
     for field, value in data.changes().items():
         setattr(account, field, value)
     await _flush(unit)
-    _invalidate(unit, account, cache)
+    _invalidate(unit, account)
     return UserPrivate.model_validate(account)
 
 
-async def change_password(
-    database: Database,
-    unit: UnitOfWork,
-    *,
-    user: ActiveUser,
-    current: str,
-    new: str,
-    passwords: Passwords,
-    cache: CachedResponses,
-) -> None:
+async def change_password(resources: Resources, unit: UnitOfWork, *, user: ActiveUser, data: PasswordChange) -> None:
     """Change the password, and end all logins: whoever knew the old one is out."""
-    credentials = await user_crud.credentials(database.reader, user_id=user.id)
+    credentials = await user_crud.read_credentials(resources.database.reader, User.id == user.id)
     if credentials is None or credentials["token_version"] != user.token_version:
         raise not_authenticated()  # it was changed since the request came in
-    fits, _ = await passwords.verify(current, credentials["password_hash"])
+    fits, _ = await resources.passwords.verify(data.current_password.get_secret_value(), credentials["password_hash"])
     if not fits:
         raise Problem(403, "The current password is wrong.")
-    new_hash = await passwords.hash(new)
+    new_hash = await resources.passwords.hash(data.new_password.get_secret_value())
     account = await lock_active_user(unit, user)
     account.password_hash = new_hash
-    await _end_logins(unit, account, cache)
+    await end_logins(unit, account)
 
 
-async def delete_me(unit: UnitOfWork, *, user: ActiveUser, cache: CachedResponses) -> None:
+async def delete_me(unit: UnitOfWork, *, user: ActiveUser) -> None:
     """Delete the account and everything that belongs to it. The last admin stays."""
     # Locked before the account itself, for whoever locks admins locks them in the same order.
     admins = await user_crud.lock_admins(unit.session) if user.is_admin else []
     if [admin.id for admin in admins] == [user.id]:
         raise Problem(409, "The last admin stays: make another one first.")
-    await _delete(unit, await lock_active_user(unit, user), cache)
+    await _delete(unit, await lock_active_user(unit, user))
 
 
 async def administrate(
-    unit: UnitOfWork, *, admin: ActiveUser, user_id: uuid.UUID, data: UserAdminUpdate, cache: CachedResponses
+    unit: UnitOfWork, *, admin: ActiveUser, user_id: uuid.UUID, data: UserAdminUpdate
 ) -> UserPrivate:
     """What an admin changes about an account; its logins end."""
     account = await _lock_for_admin(unit, admin, user_id)
@@ -106,14 +104,14 @@ async def administrate(
     for field, value in changes.items():
         setattr(account, field, value)
     if changes:
-        await _end_logins(unit, account, cache)
+        await end_logins(unit, account)
     await unit.session.flush()
     return UserPrivate.model_validate(account)
 
 
-async def delete(unit: UnitOfWork, *, admin: ActiveUser, user_id: uuid.UUID, cache: CachedResponses) -> None:
+async def delete_user(unit: UnitOfWork, *, admin: ActiveUser, user_id: uuid.UUID) -> None:
     """Delete an account and everything that belongs to it, for an admin."""
-    await _delete(unit, await _lock_for_admin(unit, admin, user_id), cache)
+    await _delete(unit, await _lock_for_admin(unit, admin, user_id))
 
 
 async def _lock_for_admin(unit: UnitOfWork, admin: ActiveUser, user_id: uuid.UUID) -> User:
@@ -130,23 +128,24 @@ async def _lock_for_admin(unit: UnitOfWork, admin: ActiveUser, user_id: uuid.UUI
     return account
 
 
-async def _delete(unit: UnitOfWork, account: User, cache: CachedResponses) -> None:
+async def _delete(unit: UnitOfWork, account: User) -> None:
     await unit.session.delete(account)
-    _invalidate(unit, account, cache)
+    _invalidate(unit, account)
 
 
-async def _end_logins(unit: UnitOfWork, account: User, cache: CachedResponses) -> None:
+async def end_logins(unit: UnitOfWork, account: User) -> None:
+    """End all logins of an account, and its access tokens at once."""
     account.token_version += 1
     await token_crud.revoke_user(unit.session, account.id)
-    _invalidate(unit, account, cache)
+    _invalidate(unit, account)
 
 
 async def _flush(unit: UnitOfWork) -> None:
     try:
         await unit.session.flush()
     except IntegrityError:
-        raise Problem(409, TAKEN) from None
+        raise Problem(409, "There is an account with this address already.") from None
 
 
-def _invalidate(unit: UnitOfWork, account: User, cache: CachedResponses) -> None:
-    invalidate_after_commit(unit, cache, f"{PRIVATE}{account.id}", PUBLIC + "users")
+def _invalidate(unit: UnitOfWork, account: User) -> None:
+    unit.invalidate(user_group(account.id), public_group("users"))

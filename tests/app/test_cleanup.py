@@ -18,10 +18,8 @@ from sqlalchemy import event, insert, select
 
 from app.core.db.database import Database
 from app.jobs import cleanup
-from app.jobs.cleanup import BATCH, EXPORTS_KEPT, clean_up
-from app.models import Base, Export, ExportFile, IdempotencyKey, RefreshToken
-from app.models.base import utc_now
-from app.models.idempotency import REMEMBERED
+from app.jobs.cleanup import BATCH, EXPORTS_KEPT, KEYS_KEPT, clean_up
+from app.models import Base, Export, ExportFile, IdempotencyKey, RefreshToken, utc_now
 from tests.app.conftest import Running, User, register
 from tests.app.servers import Server, free_port
 from tests.app.test_production import ROOT, environment
@@ -103,9 +101,9 @@ async def test_expired_refresh_tokens_go_and_those_that_can_be_used_stay(world: 
 
 
 async def test_idempotency_keys_are_remembered_for_24_hours(world: World) -> None:
-    assert timedelta(hours=24) == REMEMBERED
-    old = world.key(world.now - REMEMBERED - MOMENT)
-    last_moment = world.key(world.now - REMEMBERED)
+    assert timedelta(hours=24) == KEYS_KEPT
+    old = world.key(world.now - KEYS_KEPT - MOMENT)
+    last_moment = world.key(world.now - KEYS_KEPT)
     new = world.key(world.now)
     await world.add(IdempotencyKey, old, last_moment, new)
     assert await clean_up(world.database, world.now) == NOTHING | {"idempotency_keys": 1}
@@ -115,7 +113,7 @@ async def test_idempotency_keys_are_remembered_for_24_hours(world: World) -> Non
 async def test_the_same_key_of_two_users_is_two_keys(world: World) -> None:
     other = await register(world.user.api, "Grace")
     theirs = world.key(world.now, "the-same") | {"user_id": uuid.UUID(other.id)}
-    await world.add(IdempotencyKey, world.key(world.now - 2 * REMEMBERED, "the-same"), theirs)
+    await world.add(IdempotencyKey, world.key(world.now - 2 * KEYS_KEPT, "the-same"), theirs)
     assert await clean_up(world.database, world.now) == NOTHING | {"idempotency_keys": 1}
     rows = await world.database.reader.rows(select(IdempotencyKey.user_id).where(IdempotencyKey.key == "the-same"))
     assert theirs["user_id"] in {row["user_id"] for row in rows}
@@ -169,7 +167,7 @@ def commits(world: World) -> Iterator[list[int]]:
 
 async def test_a_backlog_is_deleted_in_batches_each_in_its_own_transaction(world: World, commits: list[int]) -> None:
     rows = 2 * BATCH + 1
-    await world.add(IdempotencyKey, *(world.key(world.now - 2 * REMEMBERED) for _ in range(rows)))
+    await world.add(IdempotencyKey, *(world.key(world.now - 2 * KEYS_KEPT) for _ in range(rows)))
     await world.add(RefreshToken, *(world.token(world.now - MOMENT) for _ in range(BATCH)))
     commits.clear()
     counts = await clean_up(world.database, world.now)
@@ -228,7 +226,7 @@ async def test_an_export_that_is_tried_again_meanwhile_is_not_deleted(world: Wor
 async def test_the_command_logs_the_counts_as_one_line(world: World) -> None:
     now = utc_now()
     await world.add(RefreshToken, *(world.token(now - MOMENT) for _ in range(3)))
-    await world.add(IdempotencyKey, *(world.key(now - 2 * REMEMBERED) for _ in range(2)))
+    await world.add(IdempotencyKey, *(world.key(now - 2 * KEYS_KEPT) for _ in range(2)))
     await world.add(Export, world.export(now - 2 * EXPORTS_KEPT))
     for counts in ({"refresh_tokens": 3, "idempotency_keys": 2, "exports": 1}, NOTHING):
         done = await world.run(RELEASE="r1")

@@ -17,8 +17,7 @@ from app.jobs.exports import export
 from app.jobs.files import DatabaseFiles, File, FilesUnavailableError
 from app.jobs.job import Job, JobContext
 from app.jobs.sender import InProcessSender, send_overdue
-from app.models import Export, ExportStatus, Item
-from app.models.base import utc_now
+from app.models import Export, ExportStatus, Item, utc_now
 from tests.app.conftest import Running, User, register
 
 
@@ -261,13 +260,14 @@ async def test_jobs_are_sent_after_the_commit_only(world: World) -> None:
             assert rows, "a worker would not find it yet"
             await super().send(job, *args)
 
-    from app.api.deps import require_active_user
     from app.services import exports
+    from app.services.users import require_active_user
 
     sender = Checking()
     async with world.run.database.unit() as unit:
         user = await require_active_user(world.run.database, TokenClaims(uuid.UUID(world.user.id), 1, is_admin=False))
-        await exports.start(unit, user=user, per_hour=10, jobs=sender)  # type: ignore[arg-type]
+        resources = replace(world.app.state.resources, jobs=sender)
+        await exports.start(resources, unit, user=user)
         assert sender.sent == []
     assert len(sender.sent) == 1
 

@@ -12,8 +12,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from app.api.cache import CacheKey, Lease, ResponseCache
-from app.api.memory_cache import MemoryResponseCache
+from app.core.cache import CacheKey, Lease, MemoryResponseCache, ResponseCache
 from app.core.settings import Settings
 from app.migrate import upgrade
 from tests.app.conftest import KEY, Running, User, new_database, register

@@ -139,7 +139,7 @@ async def test_a_write_to_what_is_the_standby_since_a_failover_is_unavailable_an
             await _write(database)
         assert is_passing(caught.value)
     assert len(backends) == 2
-    await database.close()
+    await database.aclose()
 
 
 async def _write(database: Database) -> None:

@@ -15,7 +15,7 @@ import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.api.cache import CacheKey, RedisResponseCache
+from app.core.cache import CacheKey, RedisResponseCache
 from app.core.errors import StoreUnavailableError
 from app.core.redis import RateLimit, RedisConnection, RedisRateCounter
 from app.core.settings import Settings

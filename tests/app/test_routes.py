@@ -13,9 +13,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.api import deps
-from app.api.cache import CacheKey, Lease, cached
+from app.api.cache import cached
 from app.api.deps import ORDINARY, CurrentUser, DatabaseDep, get_current_admin, get_current_user
 from app.api.etags import etag_of
+from app.core.cache import CacheKey, Lease
 from app.core.errors import Problem
 from app.core.security.tokens import TokenClaims
 from app.schemas.item import ItemRead

@@ -36,7 +36,7 @@ def test_accounts_and_items_are_made_once_and_nobody_knows_their_passwords(setti
                 users, items = await unit.session.scalars(select(User)), await unit.session.scalars(select(Item))
                 return list(users), list(items)
         finally:
-            await database.close()
+            await database.aclose()
 
     users, items = asyncio.run(found())
     assert {user.email for user in users} == set(seed.ACCOUNTS)

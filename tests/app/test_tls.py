@@ -82,7 +82,7 @@ async def test_both_answer_whoever_trusts_the_authority(
     row = await database.reader.row(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
     assert row is not None
     assert row["ssl"] is True
-    await database.close()
+    await database.aclose()
     connection = RedisConnection(settings)
     await connection.ping()
     assert (await RedisRateCounter(connection).count(RateLimit("a", 60, 5))).shared

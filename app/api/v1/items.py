@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from app.api.cache import cached
-from app.api.deps import ORDINARY, V1, CacheDep, CurrentUser, DatabaseDep, UnitDep
+from app.api.deps import ORDINARY, V1, CurrentUser, DatabaseDep, UnitDep
 from app.api.etags import ExpectedVersions, etag_of
 from app.api.responses import errors
 from app.schemas.base import Page
@@ -40,11 +40,10 @@ async def create_item(
     response: Response,
     user: CurrentUser,
     unit: UnitDep,
-    cache: CacheDep,
     idempotency_key: Key = None,
 ) -> ItemRead:
     """Create an item. With an Idempotency-Key the same request again gets the same answer and makes nothing."""
-    item = await items.create(unit, user=user, data=data, key=idempotency_key, cache=cache)
+    item = await items.create(unit, user=user, data=data, key=idempotency_key)
     response.headers["etag"] = etag_of(item.version)
     return item
 
@@ -65,18 +64,15 @@ async def change_item(
     response: Response,
     user: CurrentUser,
     unit: UnitDep,
-    cache: CacheDep,
     versions: ExpectedVersions,
 ) -> ItemRead:
     """Change an item; with If-Match, only if it is still the one that you read."""
-    item = await items.change(unit, user=user, item_id=item_id, data=data, versions=versions, cache=cache)
+    item = await items.change(unit, user=user, item_id=item_id, data=data, versions=versions)
     response.headers["etag"] = etag_of(item.version)
     return item
 
 
 @router.delete("/{item_id}", operation_id="deleteItem", status_code=204, responses=errors(401, 404, 412))
-async def delete_item(
-    item_id: uuid.UUID, user: CurrentUser, unit: UnitDep, cache: CacheDep, versions: ExpectedVersions
-) -> None:
+async def delete_item(item_id: uuid.UUID, user: CurrentUser, unit: UnitDep, versions: ExpectedVersions) -> None:
     """Delete an item; with If-Match, only if it is still the one that you read."""
-    await items.delete(unit, user=user, item_id=item_id, versions=versions, cache=cache)
+    await items.delete_item(unit, user=user, item_id=item_id, versions=versions)

@@ -12,9 +12,7 @@ Check = Callable[[], Awaitable[None]]
 
 
 class Health:
-    """What /readyz answers from.
-
-    Only start-up depends on the database: a task that has reached it once stays in the load balancer while the
+    """Only start-up depends on the database: a task that has reached it once stays in the load balancer while the
     database is away, for taking out every task at once would help nobody. The answer says what is down all the same.
     """
 

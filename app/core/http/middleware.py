@@ -27,17 +27,17 @@ CLIENT_CLOSED_REQUEST = 499
 """As nginx counts it, and no error of the server's: nobody is there to read a response."""
 _ID = re.compile(r"[\w.:=;-]{1,128}", re.ASCII)
 _TRACE = re.compile(r"Root=([\w-]+)|^00-([0-9a-f]{32})-")
-SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-]
+SECURITY_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
 # Swagger's page loads its script and style from a CDN.
 DOCS_POLICY = b"default-src 'self'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https:; "
 DOCS_POLICY += b"style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
-DOCS_HEADERS = [(k, DOCS_POLICY if k == b"content-security-policy" else v) for k, v in SECURITY_HEADERS]
+DOCS_HEADERS = SECURITY_HEADERS | {b"content-security-policy": DOCS_POLICY}
 DOCS = ("/docs", "/redoc")
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 NO_CACHE = (b"cache-control", b"private, no-cache")
@@ -52,16 +52,15 @@ HELD = 10
 
 
 class RequestMiddleware:
-    """See the module."""
+    """The outermost: a request's id, the headers of every response, metrics and the log line."""
 
     def __init__(self, app: ASGIApp, sample_rate: float = 1) -> None:
         self.app, self.sample_rate = app, sample_rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; anything else (lifespan) goes through untouched."""
         if scope["type"] == "http":
             await _Exchange(scope, send, self.sample_rate).run(self.app, receive)
-        else:
+        else:  # lifespan
             await self.app(scope, receive, send)
 
 
@@ -69,27 +68,25 @@ class _Exchange:
     """One request and its response."""
 
     def __init__(self, scope: Scope, send: Send, sample_rate: float) -> None:
-        self.sample_rate = sample_rate
-        self.method = scope["method"]
-        # Whatever can be read has a HEAD: it is the GET, and its response without the body.
-        self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
-        self.send = send
+        self.send, self.sample_rate = send, sample_rate
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.method, self.status = scope["method"], 0
+        self.has_body = self.method != "HEAD"
         given_id = self._header(b"x-request-id")
         self.request_id = given_id if _ID.fullmatch(given_id) else secrets.token_hex(16)
         # What `request.state` is to endpoints; `response_headers` go with the response whatever it is, errors included.
-        self.state: dict[str, Any] = {"request_id": self.request_id, "response_headers": []}
-        self.status = 0
-        self.has_body = self.method != "HEAD"
+        self.state = {**scope.get("state", {}), "request_id": self.request_id, "response_headers": []}
+        # Whatever can be read has a HEAD: it is the GET, and its response without the body.
+        self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
+        self.scope["state"] = self.state
 
     def _header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
 
     async def run(self, app: ASGIApp, receive: Receive) -> None:
-        self.scope["state"] = self.state = {**self.scope.get("state", {}), **self.state}
         if tracing.is_on:
             tracing.name_request(self.request_id)
-        context: dict[str, Any] = {"request_id": self.request_id}
+        context = {"request_id": self.request_id}
         trace = _TRACE.search(self._header(b"x-amzn-trace-id") or self._header(b"traceparent"))
         if trace:
             context["trace_id"] = trace[1] or trace[2]
@@ -122,7 +119,9 @@ class _Exchange:
             headers.append(NO_CACHE)
         headers.append((b"x-request-id", self.request_id.encode()))
         headers.extend(self.state["response_headers"])
-        headers.extend(_security_headers(self.scope))
+        headers.extend((DOCS_HEADERS if self.scope["path"] in DOCS else SECURITY_HEADERS).items())
+        if self.scope["scheme"] == "https":  # a trusted proxy's X-Forwarded-Proto; never over HTTP (RFC 6797, 7.2)
+            headers.append(HSTS)
         self.status = status
         return {**message, "status": status, "headers": headers}
 
@@ -153,17 +152,9 @@ class _Exchange:
         rate = 1 if always_logged(self.status, seconds, overloaded="overloaded" in self.state) else self.sample_rate
         if not is_sampled(context, rate):
             return
-        log.info(
-            "request",
-            extra={
-                "method": self.method,
-                "route": route,
-                "status": self.status,
-                "duration_ms": round(seconds * 1000, 2),
-                "client": (self.scope.get("client") or ("-",))[0],
-                "sample_rate": rate,
-            },
-        )
+        fields = {"method": self.method, "route": route, "status": self.status, "sample_rate": rate}
+        client = (self.scope.get("client") or ("-",))[0]
+        log.info("request", extra={**fields, "duration_ms": round(seconds * 1000, 2), "client": client})
 
 
 def route_template(scope: Scope) -> str:
@@ -180,31 +171,23 @@ def route_template(scope: Scope) -> str:
     return "/".join(segments[: len(segments) - own.count("/")]) + own
 
 
-def _security_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    headers = DOCS_HEADERS if scope["path"] in DOCS else SECURITY_HEADERS
-    # RFC 6797, section 7.2: never over plain HTTP. A trusted proxy's X-Forwarded-Proto is in the scope's scheme.
-    return [*headers, HSTS] if scope["scheme"] == "https" else headers
-
-
 class ConcurrencyLimitMiddleware:
-    """Stands inside of CORS: a page of another origin may read the refusal, too."""
+    """Refuses what a full process cannot answer. Stands inside of CORS: a page of another origin may read that."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app, self.limit = app, limit
         self.in_flight = self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; anything else (lifespan) goes through uncounted."""
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self.app(scope, receive, send)
             return
         if self.in_flight >= self.limit:
             metrics.REFUSED.inc()
             await self._hold()
-            request = Request(scope)
-            request.state.overloaded = True
+            scope["state"]["overloaded"] = True
             detail = "Too many requests are being answered here; try again."
-            refusal = problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
+            refusal = problem_response(Request(scope), 503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
             await refusal(scope, receive, send)
             return
         self.in_flight += 1
@@ -223,7 +206,7 @@ class ConcurrencyLimitMiddleware:
 
 
 class GuardMiddleware:
-    """See the module."""
+    """Which hosts and how large bodies are served, and the answer to an error that nobody foresaw."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -232,19 +215,16 @@ class GuardMiddleware:
         self.hosts = None if "*" in settings.trusted_hosts else settings.trusted_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; anything else (lifespan) goes through untouched."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = self._refuses(scope)
+        headers = dict(scope["headers"])
+        refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
             await problem_response(Request(scope), *refusal)(scope, receive, send)
             return
         received, started = 0, False
-        expects_body = any(
-            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-            for name, value in scope["headers"]
-        )
+        expects_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
         async def limited() -> Message:
             nonlocal received, expects_body
@@ -269,17 +249,15 @@ class GuardMiddleware:
             if not started:
                 await problem_response(Request(scope), 500, "Something went wrong here.")(scope, receive, send)
 
-    def _refuses(self, scope: Scope) -> tuple[int, str] | None:
-        headers = dict(scope["headers"])
-        length = headers.get(b"content-length", b"0")
-        if scope["path"] not in PROBES and not self._trusts(headers.get(b"host", b"").decode("latin-1")):
+    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        if path not in PROBES and not self._trusts(headers.get(b"host", b"").decode("latin-1")):
             return 400, "This host is not served here."
+        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self.limit:
             return 413, self.too_large
         return None
 
     def _trusts(self, host: str) -> bool:
-        """Whether the app answers to this name."""
         if self.hosts is None:
             return True
         name = host.rsplit(":", 1)[0].lower()

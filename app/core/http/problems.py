@@ -53,38 +53,31 @@ def problem_response(
     return ProblemResponse(body, status_code=status, headers=dict(headers or {}))
 
 
-async def _on_problem(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - Starlette's type for handlers is wider than what it calls
-    return problem_response(request, error.status, error.detail, headers=error.headers)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
-    return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
-
-
-async def _on_invalid_request(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    # Without `input` and `ctx`: an answer must not echo a password that was too short.
-    errors = [{"loc": e["loc"], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
-    return problem_response(request, 422, "The request is not valid.", errors=errors)
-
-
-async def _on_database_away(request: Request, error: Exception) -> ProblemResponse:
-    """A database that cannot be reached, or is too busy, is a reason to try again and not an error of the app."""
-    if isinstance(error, DBAPIError) and refers_to_nothing(error):
-        return problem_response(request, 409, "What this belongs to was deleted meanwhile.")
-    if isinstance(error, DBAPIError) and not is_passing(error):
-        raise error
-    log.error("database unavailable", extra={"error": type(error).__name__, "cause": first_line(error)[:200]})
-    return problem_response(request, 503, "The database is not available; try again.", headers={"Retry-After": "1"})
-
-
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the app answer every error as a problem; what nobody foresaw is rendered by the request layer."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(DBAPIError, _on_database_away)
-    app.add_exception_handler(PoolTimeoutError, _on_database_away)
-    app.add_exception_handler(DatabaseUnavailableError, _on_database_away)
+    """Make the app answer every error as a problem; what nobody foresaw is answered by GuardMiddleware."""
+
+    @app.exception_handler(Problem)
+    async def _on_problem(request: Request, error: Problem) -> ProblemResponse:
+        return problem_response(request, error.status, error.detail, headers=error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def _on_http_exception(request: Request, error: HTTPException) -> ProblemResponse:
+        return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _on_invalid_request(request: Request, error: RequestValidationError) -> ProblemResponse:
+        # Without `input` and `ctx`: an answer must not echo a password that was too short.
+        errors = [{"loc": e["loc"], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+        return problem_response(request, 422, "The request is not valid.", errors=errors)
+
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(PoolTimeoutError)
+    @app.exception_handler(DatabaseUnavailableError)
+    async def _on_database_away(request: Request, error: Exception) -> ProblemResponse:
+        """A database that cannot be reached, or is too busy, is a reason to try again and not an error of the app."""
+        if isinstance(error, DBAPIError) and refers_to_nothing(error):
+            return problem_response(request, 409, "What this belongs to was deleted meanwhile.")
+        if isinstance(error, DBAPIError) and not is_passing(error):
+            raise error
+        log.error("database unavailable", extra={"error": type(error).__name__, "cause": first_line(error)[:200]})
+        return problem_response(request, 503, "The database is not available; try again.", headers={"Retry-After": "1"})

@@ -1,12 +1,8 @@
 """Logs: one line an event, JSON in containers and readable text in a terminal, the same for every library.
 
-`logging.config.dictConfig` sends app, uvicorn, gunicorn, SQLAlchemy and Celery through one handler, so that one
-parser reads them all. What belongs to the request in hand comes from `request_context`.
-
 A share of the requests has lines (LOG_SAMPLE_RATE), and all that somebody will look for. `sample_rate` on a line is the
 rate that it was chosen at, so that 1 / sample_rate, summed, is how many requests there were. The choice follows from
-the trace, or the request's id: all lines of a request are there or none is. A caller may choose these ids, and so what
-is left out: a record of every request is the load balancer's access log.
+the trace, or the request's id: all lines of a request are there or none is (docs/app.md, Logs).
 """
 
 import json
@@ -29,7 +25,6 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """The request's fields, the span's, and what the caller passed as `extra`."""
     extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
     return {**(request_context.get() or {}), **span_fields(), **extra}
 
@@ -45,7 +40,6 @@ class JsonFormatter(logging.Formatter):
         self.release = release
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render the record; values that JSON does not know become text."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -63,17 +57,14 @@ class TextFormatter(logging.Formatter):
     """The same line for a person at a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level and event in columns, then the fields."""
         time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
         fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
         line = f"{time} {record.levelname:<8} {record.getMessage():<24} {fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-SLOW_SECONDS = 1.0
-"""From here on an answer counts as slow, as for the alarm of the load balancer (p99 over 1 s)."""
-REFUSED_ACCESS = (401, 403)
-"""Who tries keys is looked for answer by answer; the rate limiter bounds how many such lines there are."""
+SLOW_SECONDS = 1.0  # as for the load balancer's alarm (p99 over 1 s)
+REFUSED_ACCESS = (401, 403)  # who tries keys is looked for answer by answer; the rate limiter bounds these lines
 
 
 def always_logged(status: int, seconds: float, *, overloaded: bool) -> bool:
@@ -95,10 +86,9 @@ class Sampled(logging.Filter):
         self.rate = rate
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is written; one that says its rate was chosen by who wrote it."""
         context = request_context.get()
         if not context or record.levelno > logging.INFO or hasattr(record, "sample_rate"):
-            return True
+            return True  # a line that says its rate was chosen by who wrote it
         record.sample_rate = self.rate
         return is_sampled(context, self.rate)
 
@@ -107,6 +97,7 @@ def logging_config(level: str, release: str = "unknown", sample_rate: float = 1)
     """The dictConfig; gunicorn takes it as `logconfig_dict`, so its own lines have the same form. `sample_rate`: of the
     lines that belong to a request."""
     formatter = "text" if sys.stdout.isatty() else "json"
+    console = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
     quiet = {"level": "WARNING", "propagate": True, "handlers": []}
     through_root = {"level": "INFO", "propagate": True, "handlers": []}
     return {
@@ -114,22 +105,12 @@ def logging_config(level: str, release: str = "unknown", sample_rate: float = 1)
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter, "release": release}, "text": {"()": TextFormatter}},
         "filters": {"sampled": {"()": "app.core.observability.logging.Sampled", "rate": sample_rate}},
-        "handlers": {
-            "console": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
-                "formatter": formatter,
-                "filters": ["sampled"],
-            }
-        },
+        "handlers": {"console": console | {"formatter": formatter, "filters": ["sampled"]}},
         "root": {"level": level.upper(), "handlers": ["console"]},
         "loggers": {
-            "gunicorn.error": through_root,
-            "uvicorn.error": through_root,
-            # The middleware writes one line a request with more in it, for less time.
-            "uvicorn.access": quiet,
-            "gunicorn.access": quiet,
-            "botocore": quiet,
+            **dict.fromkeys(["gunicorn.error", "uvicorn.error"], through_root),
+            # RequestMiddleware writes a request's line, with more in it.
+            **dict.fromkeys(["gunicorn.access", "uvicorn.access", "botocore"], quiet),
         },
     }
 

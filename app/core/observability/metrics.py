@@ -1,27 +1,17 @@
 """Prometheus metrics: what there is to count, and how it leaves the process.
 
-Under gunicorn and Celery several processes share one set of files (PROMETHEUS_MULTIPROC_DIR), and the parent serves
-their sum on its own port, which the load balancer does not know.
+Under gunicorn and Celery several processes count together (multiprocess.py), and the parent serves their sum on its own
+port, which the load balancer does not know.
 """
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterator
 from functools import lru_cache
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Metric,
-    disable_created_metrics,
-    start_http_server,
-)
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 from prometheus_client.utils import floatToGoString
 
-from app.core.observability import exemplars, metrics_files, tracing
+from app.core.observability import multiprocess, tracing
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # half of all series would be creation times
 _SEVERAL_PROCESSES = "PROMETHEUS_MULTIPROC_DIR" in os.environ
@@ -50,24 +40,19 @@ request_timer = lru_cache(maxsize=1024)(REQUESTS.labels)  # routes by methods by
 
 def observe_with_trace(histogram: Histogram, labels: dict[str, str], seconds: float) -> None:
     """Observe the time, with the trace in hand where it is one of those that are kept."""
-    trace = tracing.exemplar()
+    trace = tracing.exemplar() if tracing.is_on else None
     histogram.labels(**labels).observe(seconds, trace)
     if trace and _SEVERAL_PROCESSES:
         bucket = f"{next(iter(histogram.describe())).name}_bucket"
-        exemplars.keep(bucket, labels | {"le": _BOUNDS[bisect_left(BUCKETS, seconds)]}, trace, seconds)
-
-
-class _AllProcesses(Collector):
-    def collect(self) -> Iterator[Metric]:
-        """The sum over all processes, with their newest exemplars."""
-        return exemplars.add_exemplars(metrics_files.sum_of_all())
+        labels = labels | {"le": _BOUNDS[bisect_left(BUCKETS, seconds)]}
+        multiprocess.keep_exemplar(bucket, labels, trace, seconds)
 
 
 def serve_metrics(port: int) -> None:
     """Answer Prometheus in a thread of this process: the sum over all processes when there are several."""
     if _SEVERAL_PROCESSES:
         registry = CollectorRegistry()
-        registry.register(_AllProcesses())
+        registry.register(multiprocess.AllProcesses())
         start_http_server(port, registry=registry)
     else:
         start_http_server(port)

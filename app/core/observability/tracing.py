@@ -27,8 +27,7 @@ _provider: Any = None
 
 
 def start_tracing(settings: Settings) -> None:
-    """Send this process's spans from now on, where an endpoint is set. Call it in the process that works, for its
-    thread does not outlive a fork."""
+    """Send this process's spans where an endpoint is set. Its thread does not outlive a fork."""
     global is_on, _provider
     if settings.otel_exporter_otlp_endpoint is None or is_on:
         return
@@ -77,9 +76,7 @@ def requests_config() -> TelemetryConfig:
         "tracing": is_on,
         "metrics": False,
         "logs": False,
-        # Four spans more a request.
-        "operation_spans": False,
-        # Asked every few seconds by load balancer and ECS.
+        "operation_spans": False,  # four more a request
         "exclude": lambda scope: scope["path"] in PROBES,
     }
 

@@ -8,17 +8,9 @@ from email_validator import validate_email
 def storable(text: str) -> str:
     """The text composed (NFC), as most keyboards send it; ValueError for what Postgres cannot keep: NUL, and half of a
     surrogate pair, which JSON can hold."""
-    if "\x00" in text or not _encodable(text):
+    if "\x00" in text or text.encode(errors="ignore").decode() != text:
         raise ValueError("has a character that is no text")
     return unicodedata.normalize("NFC", text)
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def line(text: str) -> str:

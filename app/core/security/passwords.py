@@ -27,7 +27,6 @@ class Passwords:
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
     async def hash(self, password: str) -> str:
-        """A new hash."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, _normal(password))
 
     async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
@@ -47,7 +46,6 @@ class Passwords:
             return False, None
 
     def close(self) -> None:
-        """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

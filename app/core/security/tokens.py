@@ -15,8 +15,8 @@ LEEWAY_SECONDS = 5
 
 
 class TokenClaims(NamedTuple):
-    """What a valid access token says. It says nothing of the account as it is now: `token_version` rises when the
-    password, the role or the activity changes, and services.users.require_active_user compares it."""
+    """What a valid access token says, and nothing of the account as it is now: `token_version` rises when the password,
+    the role or the activity changes, and services.users.require_active_user compares it."""
 
     user_id: uuid.UUID
     token_version: int
@@ -27,23 +27,16 @@ class Tokens:
     """Makes and reads access tokens."""
 
     def __init__(self, key: str, lifetime: int, former_key: str | None = None) -> None:
-        self._key = key
-        # Signs nothing; what it signed before the keys were changed is good until it expires.
-        self._former_key = former_key
-        self.lifetime = lifetime
+        self._key, self.lifetime = key, lifetime
+        self._former_key = former_key  # signs nothing; what it signed before a rotation is good until it expires
         # A caller sends the same token again and again: its signature is checked once.
         self._verified = lru_cache(maxsize=4096)(self._verify)
 
     def issue(self, claims: TokenClaims) -> str:
         """A signed token, valid for `lifetime` seconds."""
         now = int(time.time())
-        payload = {
-            "sub": claims.user_id.hex,
-            "ver": claims.token_version,
-            "adm": claims.is_admin,
-            "iat": now,
-            "exp": now + self.lifetime,
-        }
+        payload = {"sub": claims.user_id.hex, "ver": claims.token_version, "adm": claims.is_admin}
+        payload |= {"iat": now, "exp": now + self.lifetime}
         return jwt.encode(payload, self._key, ALGORITHM)
 
     def read(self, token: str) -> TokenClaims | None:

@@ -5,6 +5,7 @@ all the app runs on SQLite and in memory. Outside `local` there is no default fo
 missing or weak value stops the start with one line that says all that is wrong.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -48,7 +49,7 @@ class Settings(
 
     @model_validator(mode="after")
     def _fit_for_environment(self) -> Self:
-        problems = [*self._invalid(), *(self._cannot_store() if self._is_local else self._missing())]
+        problems = [*self._invalid(), *(self._no_storage() if self._is_local else self._missing())]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -57,48 +58,43 @@ class Settings(
     def _is_local(self) -> bool:
         return self.environment is Environment.LOCAL
 
-    def _invalid(self) -> list[str]:
+    def _invalid(self) -> Iterator[str]:
         """What is wrong anywhere, each with the variable to set."""
-        problems: list[str] = []
         if "*" in self.cors_origins:
-            problems.append("CORS_ORIGINS must list origins: '*' would let any site use a visitor's credentials")
+            yield "CORS_ORIGINS must list origins: '*' would let any site use a visitor's credentials"
         for name, secret in (("SECRET_KEY", self.secret_key), ("FORMER_SECRET_KEY", self.former_secret_key)):
             key = secret.get_secret_value() if secret else None
             if key is None:
                 continue
             if len(key.encode()) < MINIMUM_SECRET_LENGTH or len(set(key)) < 10:
-                problems.append(f"{name} must have at least {MINIMUM_SECRET_LENGTH} random bytes")
+                yield f"{name} must have at least {MINIMUM_SECRET_LENGTH} random bytes"
             elif any(word in key.lower() for word in PLACEHOLDERS):
-                problems.append(f"{name} is a placeholder")
+                yield f"{name} is a placeholder"
         if self.otel_exporter_otlp_endpoint and not self.otel_exporter_otlp_endpoint.startswith(URL_SCHEMES):
-            problems.append("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL: http://127.0.0.1:4318")
+            yield "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL: http://127.0.0.1:4318"
         if self.jobs_queue_url and not self.jobs_queue_url.startswith(URL_SCHEMES):
-            problems.append("JOBS_QUEUE_URL must be the URL of an SQS queue")
-        return problems
+            yield "JOBS_QUEUE_URL must be the URL of an SQS queue"
 
-    def _cannot_store(self) -> list[str]:
+    def _no_storage(self) -> Iterator[str]:
         """What the embedded default would have to keep, and has no place for."""
-        needed = [("DATABASE_URL", self.embedded), ("SECRET_KEY", self.secret_key is None)]
-        unset = [name for name, is_unset in needed if is_unset]
-        if not unset or self.data_folder is not None:
-            return []
-        place = self.data_dir or f"{Path.cwd()} and the temporary directory"
-        return [f"{place}: not writable; set DATA_DIR to a folder that is, or {' and '.join(unset)}"]
+        needed = {"DATABASE_URL": self.embedded, "SECRET_KEY": self.secret_key is None}
+        unset = [name for name, is_unset in needed.items() if is_unset]
+        if unset and self.data_folder is None:
+            place = self.data_dir or f"{Path.cwd()} and the temporary directory"
+            yield f"{place}: not writable; set DATA_DIR to a folder that is, or {' and '.join(unset)}"
 
-    def _missing(self) -> list[str]:
+    def _missing(self) -> Iterator[str]:
         """What must be set outside of `local`."""
-        problems: list[str] = []
         if self.secret_key is None:
-            problems.append("SECRET_KEY is missing")
+            yield "SECRET_KEY is missing"
         if self.database_url is None and self.database_host is None:
-            problems.append("DATABASE_HOST (or DATABASE_URL) is missing")
+            yield "DATABASE_HOST (or DATABASE_URL) is missing"
         elif not self.on_postgres:
-            problems.append("DATABASE_URL must be Postgres: SQLite is for a laptop")
+            yield "DATABASE_URL must be Postgres: SQLite is for a laptop"
         if self.database_host is not None and self.database_password is None:
-            problems.append("DATABASE_PASSWORD is missing")
+            yield "DATABASE_PASSWORD is missing"
         if not self.on_redis:
-            problems.append("REDIS_URL (or REDIS_HOST) is missing: processes could not share limits")
-        return problems
+            yield "REDIS_URL (or REDIS_HOST) is missing: processes could not share limits"
 
 
 @lru_cache

@@ -1,6 +1,4 @@
-"""The settings in groups; `Settings` is all of them in one object. A field's name is its environment variable's in
-lower case. Times are in seconds.
-"""
+"""The settings in groups. A field's name is its environment variable's in lower case. Times are in seconds."""
 
 import multiprocessing
 import re
@@ -17,8 +15,6 @@ from app.core.local_storage import FOLDER, find_folder, prepare, shared_key
 
 
 class Environment(StrEnum):
-    """The kind of stack that the app runs in."""
-
     LOCAL = "local"
     DEV = "dev"
     STAGING = "staging"
@@ -31,8 +27,6 @@ Names = Annotated[list[str], NoDecode]
 
 
 class ProcessSettings(BaseModel):
-    """What the process is, and where it keeps what the embedded default needs."""
-
     project_name: str = "App"  # the documentation's title; names in Postgres, Redis and files derive from it
     environment: Environment = Environment.LOCAL
     release: str = "unknown"  # a git hash or an image digest; goes to logs, metrics and Sentry
@@ -76,12 +70,10 @@ class DatabaseSettings(ProcessSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether the database is the embedded one, for no other is named."""
         return self.database_url is None and self.database_host is None
 
     @property
     def url(self) -> URL:
-        """Where the database is, and as whom."""
         if self.database_host is not None:
             return URL.create(
                 "postgresql+asyncpg",
@@ -100,7 +92,6 @@ class DatabaseSettings(ProcessSettings):
 
     @property
     def on_postgres(self) -> bool:
-        """Whether the database is Postgres; otherwise it is SQLite."""
         return self.url.get_backend_name() == "postgresql"
 
 
@@ -119,7 +110,6 @@ class RedisSettings(ProcessSettings):
 
     @property
     def on_redis(self) -> bool:
-        """Whether counters and cached responses are in Redis; otherwise each process has its own."""
         return self.redis_url is not None or self.redis_host is not None
 
     @property
@@ -131,8 +121,6 @@ class RedisSettings(ProcessSettings):
 
 
 class AuthSettings(ProcessSettings):
-    """Keys and lifetimes of tokens."""
-
     secret_key: SecretStr | None = None
     former_secret_key: SecretStr | None = None  # of before the last rotation: still verified, signs nothing
     access_token_lifetime: int = 15 * 60
@@ -145,13 +133,10 @@ class AuthSettings(ProcessSettings):
 
     @property
     def former_signing_key(self) -> str | None:
-        """The key that signed before SECRET_KEY did, and still verifies."""
         return self.former_secret_key.get_secret_value() if self.former_secret_key else None
 
 
 class HttpSettings(BaseModel):
-    """Who may ask, and how much."""
-
     cors_origins: Names = []
     trusted_hosts: Names = ["*"]  # names that the app answers to; `*.example.com` matches subdomains
     max_body_bytes: int = 1024 * 1024
@@ -177,8 +162,6 @@ class JobSettings(BaseModel):
 
 
 class ObservabilitySettings(BaseModel):
-    """Logs, errors, traces, metrics."""
-
     log_level: str = "info"
     log_sample_rate: float = Field(default=1, gt=0, le=1)  # of the requests that went well
     sentry_dsn: SecretStr | None = None

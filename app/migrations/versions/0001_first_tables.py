@@ -12,7 +12,6 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Go forward."""
     op.create_table(
         "users",
         sa.Column("email", sa.String(length=254), nullable=False),
