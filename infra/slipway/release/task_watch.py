@@ -83,7 +83,7 @@ def find_unstable_task(
 
 
 def has_just_ended(aws: ClientFactory, service: ExpectedService, deployment: ServiceDeployment) -> bool:
-    """Whether a deployment ended so recently that nobody may have watched its tasks yet; uses AWS's clock only."""
+    """Whether a deployment ended so recently that no command may have watched its tasks yet; uses AWS's clock only."""
     now = _server_time(aws.client("ecs").describe_services(cluster=service.cluster, services=[service.name]))
     if now is None or deployment.seconds is None:
         return False
