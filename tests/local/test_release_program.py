@@ -64,7 +64,7 @@ def test_after_a_rollback_no_up_says_success_until_it_is_mended(running: Service
     for _ in range(2):
         said = running.up(BAD, code=1)
         assert "ECS rolled back to the previous revision" in said
-        assert "slipway rollback local" in said
+        assert "slipway rollback probe" in said
         assert "web exited with 3" in said
         assert "Traceback" not in said
         assert "runtime error" not in said  # of the exit code: the reason was shown already
