@@ -94,7 +94,8 @@ class Reader:
     def type(self, command: str) -> str:
         """Runs a command in the folder where the reader is now, and returns what it prints."""
         if command == "echo $?":
-            return str(self.code)
+            printed, self.code = str(self.code), 0
+            return printed
         command = PAGE_URL.sub(self.address, command)
         script = f'{command}\ncode=$?\npwd > {self.folder}/.where; echo "$PATH" > {self.folder}/.path; exit $code'
         done = subprocess.run(
