@@ -49,9 +49,7 @@ import pytest
 from tests.paths import ROOT
 
 SEED = 23
-TIME_LIMIT_FACTOR = (
-    4  # a mutant's tests may take so many times what they take without it: one that never ends is noticed
-)
+TIME_LIMIT_FACTOR = 4  # how much longer a file's tests may take with a mutant: one that never ends is noticed
 START_SECONDS = 60  # and so many more
 MOST_NAMING = 6  # test files; what more of them name is everybody's, and its folder's tests see it
 ROOMS = {
@@ -215,33 +213,25 @@ def copy_tree(copy: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)  # what the kit builds is what git lists
 
 
-def run_tests(copy: Path, tests: list[str], time_limit: float | None = None) -> tuple[str, str]:
-    """`survived` or `killed`, and the test that killed."""
+def run_tests(copy: Path, file: str, time_limit: float | None = None) -> tuple[str, str]:
+    """`survived` or `killed`, and the test of the file that killed."""
     options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={copy}.tests"]
     env = os.environ | {"PYTHONPATH": f"{copy / 'infra'}:{copy}"}
     with tempfile.TemporaryFile("w+") as output:
-        if tests[0].startswith("tests/app/"):  # its packages are others; the other footing starts servers
-            python = [
-                str(copy / "app" / ".venv" / "bin" / "python"),
-                "-m",
-                "pytest",
-                "-k",
-                "not servers and not standby",
-            ]
-            pid = subprocess.Popen(
-                [*python, *options, *tests], cwd=copy, env=env, stdout=output, stderr=output, start_new_session=True
-            ).pid
+        if file.startswith("tests/app/"):  # its packages are others; the other footing starts servers
+            command = [str(copy / "app" / ".venv" / "bin" / "python"), "-m", "pytest", *options, file]
+            command += ["-k", "not servers and not standby"]
+            process = subprocess.Popen(command, cwd=copy, env=env, stdout=output, stderr=output, start_new_session=True)
+            pid = process.pid
         else:
-            pid = _fork_pytest(copy, [*options, *tests], env, output)
+            pid = _fork_pytest(copy, [*options, file], env, output)
         code = _wait(pid, time_limit)
         output.seek(0)
         text = output.read()
     if code is None:
         return "killed", "the time limit"
-    if code == 0:
+    if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):  # all of the app's file start servers
         return "survived", ""
-    if code == pytest.ExitCode.NO_TESTS_COLLECTED or "file or directory not found" in text:
-        sys.exit(f"These tests cannot be run: {' '.join(tests)}\n{text}")
     lines = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return "killed", (lines or text.splitlines()[-1:] or ["?"])[0]
 
@@ -261,6 +251,8 @@ def _fork_pytest(copy: Path, arguments: list[str], env: dict[str, str], output: 
     os.environ.update(env)
     os.chdir(copy)
     sys.argv = ["pytest", *arguments]  # the command line asks for --json
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     sys.path[:0] = [str(copy / "infra"), str(copy)]
     for name in list(sys.modules):
         if name.partition(".")[0] in ("benchmarks", "slipway", "slipway_local", "tests"):
@@ -276,14 +268,17 @@ def _fork_pytest(copy: Path, arguments: list[str], env: dict[str, str], output: 
 def _wait(pid: int, time_limit: float | None) -> int | None:
     """Returns the exit code of a process group's leader; None if it had to be killed."""
     deadline = time.monotonic() + (time_limit or float("inf"))
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.2)
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return None
+    code = None
+    try:
+        while code is None and time.monotonic() < deadline:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            code = os.waitstatus_to_exitcode(status) if ended else None
+            time.sleep(0.2)
+    finally:
+        if code is None:  # also where this run is ended
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return code
 
 
 class Baseline:
@@ -294,35 +289,33 @@ class Baseline:
         self.seconds: dict[str, float] = {}
         """Test file -> how long it takes."""
 
-    def prove(self, tests: list[str]) -> None:
-        """Ends the run if a test file fails."""
-        for test in tests:
-            if test in self.seconds:
-                continue
+    def time_limit(self, test: str) -> float:
+        """Returns how long the file may take with a mutant. Ends the run if it fails without one."""
+        if test not in self.seconds:
             began = time.monotonic()
-            result, failure = run_tests(self.copy, [test])
+            result, failure = run_tests(self.copy, test)
             if result != "survived":
                 sys.exit(f"Without any mutant the tests fail: {failure}")
             self.seconds[test] = time.monotonic() - began
-
-    def time_limit(self, tests: list[str]) -> float:
-        return START_SECONDS + TIME_LIMIT_FACTOR * sum(self.seconds[test] for test in tests)
+        return START_SECONDS + TIME_LIMIT_FACTOR * self.seconds[test]
 
 
 def try_mutant(copy: Path, mutant: Mutant, baseline: Baseline) -> None:
-    """Writes the mutant, runs the tests and puts the file back."""
-    tests = pick_tests(mutant.file, copy)
-    baseline.prove(tests)
+    """Runs one test file after the other with the mutant, until one fails."""
     path, began = copy / mutant.file, time.monotonic()
     source = path.read_bytes()
     compiled = Path(cache_from_source(path))  # it may be taken for the other one's: same size, same second
-    try:
-        path.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
-        compiled.unlink(missing_ok=True)
-        mutant.result, mutant.killed_by = run_tests(copy, tests, baseline.time_limit(tests))
-    finally:
-        path.write_bytes(source)
-        compiled.unlink(missing_ok=True)
+    for test in pick_tests(mutant.file, copy):
+        time_limit = baseline.time_limit(test)
+        try:
+            path.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
+            compiled.unlink(missing_ok=True)
+            mutant.result, mutant.killed_by = run_tests(copy, test, time_limit)
+        finally:
+            path.write_bytes(source)
+            compiled.unlink(missing_ok=True)
+        if mutant.result == "killed":
+            break
     mutant.seconds = round(time.monotonic() - began, 1)
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -34,6 +35,7 @@ from slipway.release.post_deploy_verification import deregister_old_task_definit
 from slipway.release.pre_deploy_hooks import ReleaseTaskRun, capacity_hook, run_release_task_on_change
 from slipway.release.preflight import TaskDemand
 from slipway.release.shared_timeouts import SharedTimeout, lower_timeouts, raise_timeouts_hook
+from tests.infra.aws_calls import check_call
 from tests.infra.fake_ecs import CLUSTER, NEVER, TARGETS, FakeClock, FakeDeployment, FakeEcs, FakeTask
 from tests.infra.fake_pulumi import Killed, Killer
 from tests.infra.recorder import end_program
@@ -51,6 +53,7 @@ class Process(Killer):
 
     end: Callable[[], None] = lambda: None
     """Ends the program that runs."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_dead(self) -> bool:
@@ -58,15 +61,16 @@ class Process(Killer):
 
     @contextmanager
     def call(self, name: str) -> Iterator[None]:
-        """One call, after which the process may be killed."""
-        if self.is_dead:
-            raise Killed(name)
-        yield
-        try:
-            self.tick(name)
-        except Killed:
-            self.end()
-            raise
+        """One call, after which the process may be killed; one at a time, whatever threads make them."""
+        with self.lock:
+            if self.is_dead:
+                raise Killed(name)
+            yield
+            try:
+                self.tick(name)
+            except Killed:
+                self.end()
+                raise
 
 
 class Account(FakeEcs):
@@ -89,7 +93,7 @@ class Account(FakeEcs):
         self.exceptions = SimpleNamespace(RepositoryNotFoundException=LookupError, ResourceNotFoundException=KeyError)
 
     def client(self, service: str) -> Any:
-        return _Client(self)
+        return _Client(self, service)
 
     # The registry
 
@@ -260,8 +264,8 @@ def _pairs(values: dict[str, Any]) -> list[dict[str, str]]:
 class _Client:
     """Each call is one after which the process may end; a dead process makes none."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, account: Account, service: str) -> None:
+        self._account, self._service = account, service
         self.exceptions = account.exceptions
 
     def __getattr__(self, name: str) -> Any:
@@ -275,6 +279,7 @@ class _Client:
 
     def _called(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(**asked: Any) -> Any:
+            check_call(self._service, name, asked)
             with self._account.process.call(name):
                 if not name.startswith(READS):
                     self._account.writes.append(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from botocore.stub import Stubber
 
 from slipway.config.errors import SlipwayError
-from slipway.pipeline.state_bootstrap import StateBackend, bootstrap_state_backend
+from slipway.pipeline import state_bootstrap
+from slipway.pipeline.state_bootstrap import NONCURRENT_VERSION_DAYS, StateBackend, bootstrap_state_backend
 from slipway.pipeline.state_policies import bucket_policy, key_policy, shared_accounts
+from tests.infra.aws_calls import check_call
 from tests.infra.iam_policies import allows
 
 
@@ -43,6 +46,33 @@ def test_a_bucket_name_of_somebody_elses_is_told_so() -> None:
         with pytest.raises(SlipwayError, match=f"{name} cannot be used.*another account"):
             bootstrap_state_backend(found, "shop")
         bucket.assert_no_pending_responses()
+
+
+def test_a_new_bucket_is_closed_encrypted_and_keeps_what_was_overwritten() -> None:
+    calls: dict[str, dict[str, Any]] = {}
+
+    class S3:
+        def __getattr__(self, method: str) -> Any:
+            def call(**given: Any) -> None:
+                check_call("s3", method, given)
+                calls[method] = given
+
+            return call
+
+    aws: Any = Account({"s3": S3()}, None)
+    state_bootstrap._configure_bucket(aws, StateBackend("state", "alias/state", "arn:key", "eu-central-1", True, True))
+    assert {given["Bucket"] for given in calls.values()} == {"state"}
+    assert set(calls["put_public_access_block"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(calls["put_public_access_block"]["PublicAccessBlockConfiguration"]) == 4
+    (ownership,) = calls["put_bucket_ownership_controls"]["OwnershipControls"]["Rules"]
+    assert ownership == {"ObjectOwnership": "BucketOwnerEnforced"}
+    assert calls["put_bucket_versioning"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    (encryption,) = calls["put_bucket_encryption"]["ServerSideEncryptionConfiguration"]["Rules"]
+    assert encryption["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == "arn:key"
+    assert json.loads(calls["put_bucket_policy"]["Policy"]) == bucket_policy("state", [])
+    (expiry,) = calls["put_bucket_lifecycle_configuration"]["LifecycleConfiguration"]["Rules"]
+    assert expiry["Status"] == "Enabled"
+    assert expiry["NoncurrentVersionExpiration"]["NoncurrentDays"] == NONCURRENT_VERSION_DAYS
 
 
 def test_without_a_region_it_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
