@@ -166,11 +166,11 @@ def test_psql_gets_the_databases_own_name_for_its_certificate_and_the_password_i
 
 
 def test_the_caches_token_is_read_by_the_callers_rights_and_is_in_no_line(tmp_path: Path) -> None:
-    arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:shop-cache-AbCdEf"
+    arn, version = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:shop-cache-AbCdEf", "v" * 32
     aws = Answers({"get_secret_value": {"SecretString": '{"value": "to-ken"}'}})
-    cache = {"host": "cache.internal", "port": "6379", "ca": "", "password": f"{arn}:value::v-1"}
+    cache = {"host": "cache.internal", "port": "6379", "ca": "", "password": f"{arn}:value::{version}"}
     token = store_login.read_cache_password(deployed(aws), cache)
-    assert (token, aws.given("get_secret_value")) == ("to-ken", [{"SecretId": arn, "VersionId": "v-1"}])
+    assert (token, aws.given("get_secret_value")) == ("to-ken", [{"SecretId": arn, "VersionId": version}])
     file = store_login.write_private_file(tmp_path, "redis-token", token)
     line = store_login.redis_cli_line(cache, 4242, file)
     assert "to-ken" not in line
