@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pulumi
 from pydantic import ValidationError, model_validator
 
 from slipway.config import names
@@ -24,6 +23,9 @@ from slipway.config.setting_sections.stack import ProcessOverrides
 from slipway.config.stack_config import read_stack_config, select_settings, stack_file_path
 from slipway.config.text_files import read_text_file
 from slipway.config.validation_errors import convert_validation_error
+
+if TYPE_CHECKING:
+    import pulumi  # the functions that the engine calls import it: it costs commands half a second
 
 __all__ = [
     "IMAGE_DIGEST_PATTERN",
@@ -224,6 +226,8 @@ class Settings(AllSettings):
 
         A preview of changes runs without the files that `slipway up` writes later. Raises `pulumi.RunError`.
         """
+        import pulumi
+
         if not path:
             return ""
         file = project_root() / path
@@ -238,6 +242,8 @@ class Settings(AllSettings):
     @staticmethod
     def configured_secrets() -> dict[str, pulumi.Output[str]]:
         """Returns the app's secret variables that are configured, each as a secret output."""
+        import pulumi
+
         config = pulumi.Config()
         secrets = config.get_secret(SECRETS_CONFIG_KEY)
         variables = json.loads(pulumi.runtime.get_config(f"{config.name}:{SECRETS_CONFIG_KEY}") or "{}")
@@ -266,6 +272,8 @@ class Settings(AllSettings):
 
         Raises `pulumi.RunError`, which the engine shows without a stack trace.
         """
+        import pulumi
+
         stack = pulumi.get_stack()
         source = f"stacks/Pulumi.{stack}.yaml"
         try:
@@ -322,11 +330,15 @@ def check_stack_name(project: str, stack: str) -> None:
 
 def _read_engine_config() -> dict[str, Any]:
     """Returns the whole configuration that the engine hands to the program: all values are strings."""
+    import pulumi
+
     return {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
 
 
 def _check_stack_file(stack: str) -> None:
     """Raises `SlipwayError` for text in the stack's file that the engine has changed, such as 1.10 to 1.1."""
+    import pulumi
+
     root = Path(pulumi.get_root_directory() or project_root())
     if stack_file_path(stack, root).exists():
         read_stack_config(stack, root)

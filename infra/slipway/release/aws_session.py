@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
-import pulumi
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import ProfileNotFound
@@ -102,6 +101,7 @@ def open_stack_aws_session() -> AwsSession:
 
     Raises `pulumi.RunError`, which Pulumi prints without a stack trace, for a profile that does not exist.
     """
+    import pulumi  # here, for it costs commands half a second
     from pulumi.runtime.config import CONFIG
 
     try:
