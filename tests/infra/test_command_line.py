@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main.main()
     return int(ended.value.code or 0)
+
+
+def test_the_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--version") == ExitCode.SUCCESS
+    assert capsys.readouterr().out == f"slipway-kit {metadata.version('slipway-kit')}\n"
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

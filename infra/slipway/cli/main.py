@@ -26,6 +26,7 @@ from slipway.cli.dashboards import dashboards
 from slipway.cli.exit_codes import ExitCode
 from slipway.cli.init.command import init
 from slipway.cli.init.eject import eject, run_ejected_copy
+from slipway.cli.init.kit import DISTRIBUTION, installed_version
 from slipway.cli.init.upgrade import upgrade
 from slipway.cli.log_viewer import logs
 from slipway.cli.pause_commands import pause, resume
@@ -41,6 +42,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{DISTRIBUTION} {installed_version() or 'is not installed as a package'}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the kit's version.")
+    ] = False,
+) -> None:
+    """Has the options of `slipway` itself."""
+
 
 app.command()(init)
 app.command()(upgrade)
