@@ -167,6 +167,11 @@ def test_every_parameter_that_names_something_is_completed(path: tuple[str, ...]
             assert parameter._custom_shell_complete, f"{' '.join(path)} {parameter.name}: add autocompletion="
 
 
+def test_a_stacks_name_is_completed_by_how_it_begins_and_the_previews_file_is_no_stack() -> None:
+    assert complete_stacks("pr") == ["prod"]
+    assert complete_stacks("") == ["dev", "local", "prod", "staging"]
+
+
 def test_outside_of_a_project_nothing_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert (complete_stacks(""), complete_processes(""), complete_previews("")) == ([], [], [])

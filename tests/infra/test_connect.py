@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from slipway.cli.connect_command import _Connection, _with_options
 from slipway.config.errors import SlipwayError
 from slipway.release import store_login, tunnel
 from slipway.release.exec_target import ExecTarget
@@ -177,3 +178,19 @@ def test_the_caches_token_is_read_by_the_callers_rights_and_is_in_no_line(tmp_pa
     assert "--tls --sni cache.internal" in line
     done = subprocess.run(line.replace("redis-cli", "printenv REDISCLI_AUTH; :"), shell=True, capture_output=True)  # noqa: S602
     assert done.stdout == b"to-ken\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "command"),
+    [
+        (["redis-cli", "PING"], {"REDISCLI_AUTH": "to-ken"}, ["redis-cli", "-h", "127.0.0.1", "-p", "4242", "PING"]),
+        (["python", "job.py"], {"REDISCLI_AUTH": "to-ken"}, ["python", "job.py"]),
+        (["redis-cli", "PING"], {"PGHOST": "127.0.0.1"}, ["redis-cli", "PING"]),
+    ],
+)
+def test_redis_cli_alone_gets_the_caches_address_as_options(
+    words: list[str], environment: dict[str, str], command: list[str]
+) -> None:
+    tunnel: Any = None
+    line = "REDISCLI_AUTH=$(cat token) redis-cli -h 127.0.0.1 -p 4242"
+    assert _with_options(_Connection(tunnel, line, environment, {}), words) == command

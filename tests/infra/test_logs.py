@@ -230,7 +230,7 @@ def test_the_command_reads_the_stack_and_ends_quietly_at_ctrl_c(
     write(aws, groups["web"], "one", "two")
     write(aws, groups["worker"], "three")
     aws.client("logs").create_log_group(logGroupName=f"{groups['web']}-prometheus")
-    write(aws, f"{groups['web']}-prometheus", "scraped")
+    write(aws, f"{groups['web']}-prometheus", "scraped", ago=60)
     watching = {"monitoring": {"logGroups": {"prometheus": f"{groups['web']}-prometheus"}}}
     found = DeployedStack("prod", aws, "arn:cluster", {}, {"logGroups": groups, **watching})
     monkeypatch.setattr(command, "open_local_or_aws_stack", lambda _: found)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime.rpc import UNKNOWN
 
 from slipway.config.errors import SlipwayError
 from slipway.graph import program_run
@@ -81,6 +82,13 @@ def test_a_plan_shows_no_secret_and_keeps_numbers_whole() -> None:
     listeners = [s["inputs"]["port"] for s in states if s["type"] == "aws:lb/listener:Listener"]
     assert listeners
     assert all(isinstance(port, int) for port in listeners)
+
+
+def test_a_plan_knows_what_a_resource_was_given_and_nothing_that_aws_would_answer() -> None:
+    states = plan_states("dev")
+    policies = [s["inputs"] for s in states if s["type"] == "aws:appautoscaling/policy:Policy"]
+    assert {(p["scalableDimension"], p["resourceId"]) for p in policies} == {("ecs:service:DesiredCount", UNKNOWN)}
+    assert {s["inputs"]["vpcId"] for s in states if s["type"] == "aws:ec2/subnet:Subnet"} == {UNKNOWN}
 
 
 def test_a_stack_on_an_existing_network_is_planned_without_asking_for_its_subnets() -> None:

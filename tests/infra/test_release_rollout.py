@@ -10,7 +10,7 @@ import pytest
 
 from slipway.config.errors import SlipwayError
 from slipway.release import rollout
-from slipway.release.rollout import ExpectedService
+from slipway.release.rollout import ExpectedService, ServiceDeployment
 from slipway.release.verify import verify_rollout
 from tests.infra.fake_ecs import CLUSTER, NEVER, FakeClock, FakeDeployment, FakeEcs, FakeTask
 
@@ -486,3 +486,33 @@ def test_a_task_that_gets_not_healthy_is_told_once_and_before_the_end(monkeypatc
     assert ended is not None
     assert ended.ended
     assert told == ["it fails"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "reported_at"),
+    [
+        ([(0, 14)], []),
+        ([(0, 14), (20, 34)], []),
+        ([(0, 16)], [16]),
+        ([(0, 2), (10, 40)], [26]),
+    ],
+)
+def test_checks_that_fail_for_15_seconds_without_a_break_are_trouble(
+    failing: list[tuple[int, int]], reported_at: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+
+    def get_deployments(*_: Any, **__: Any) -> list[ServiceDeployment]:
+        return [_deployment("IN_PROGRESS" if clock.now() < 50 else "SUCCESSFUL")]
+
+    def get_progress(*_: Any) -> rollout.RolloutProgress:
+        fails = any(first <= clock.now() <= last for first, last in failing)
+        return rollout.RolloutProgress("", False, "it fails" if fails else "")
+
+    monkeypatch.setattr(rollout, "get_service_deployments", get_deployments)
+    monkeypatch.setattr(rollout, "get_rollout_progress", get_progress)
+    aws: Any = None
+    service = ExpectedService("cluster", "web", "definition")
+    reported: list[float] = []
+    rollout.wait_for_rollout(aws, service, print, clock=clock, on_trouble=lambda *_: reported.append(clock.now()))
+    assert reported == reported_at
