@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,21 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import read
-from tests.paths import ROOT
+from tests.paths import ROOT, copy_project
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "tests" / "app").is_dir(), reason="the reference app and its pages were removed"
 )
 EXAMPLES = ROOT / "docs" / "examples" / "kit"
 NAMES = ["add-a-setting", "add-a-component", "add-a-command", "add-an-emulated-call"]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".slipway", "__pycache__", ".*_cache", "docs", "benchmarks")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipes_example_applies_and_its_tests_pass(name: str, tmp_path: Path) -> None:
     """When `git apply` fails: make the same change to the present code, and `git diff` it into the example."""
     copy = tmp_path / "kit"
-    shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+    copy_project(copy, "docs", "benchmarks")
     diff = EXAMPLES / f"{name}.diff"
     applied = subprocess.run(["git", "apply", str(diff)], cwd=copy, capture_output=True, text=True)
     assert applied.returncode == 0, applied.stderr

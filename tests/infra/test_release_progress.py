@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pulumi
 import pytest
 
 from slipway.release import progress
@@ -17,7 +18,7 @@ def test_a_line_of_another_thread_is_logged_on_the_programs_own(monkeypatch: pyt
         asyncio.get_running_loop()  # in a thread there is none
         said.append((line, resource))
 
-    monkeypatch.setattr(progress.pulumi.log, "info", info)
+    monkeypatch.setattr(pulumi.log, "info", info)
     service: Any = object()
 
     async def program() -> None:

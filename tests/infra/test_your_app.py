@@ -19,11 +19,10 @@ from slipway.config.app_spec.app import AppSpec
 from slipway.config.app_spec.health import HealthSpec
 from slipway.config.app_spec.loader import parse_app
 from slipway.config.settings import Settings
-from tests.paths import ROOT
+from tests.paths import ROOT, copy_project
 
 GUIDE = (ROOT / "docs" / "your-app.md").read_text(encoding="utf-8")
 BARE, SYNC_ORM = map(dedent, re.findall(r"^ *```yaml\n(.*?)^ *```$", GUIDE, re.MULTILINE | re.DOTALL))
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".slipway", "__pycache__", ".*_cache")
 READ_BY_ITSELF = (
     "test_app_file or test_build_context or test_contract or test_layout or test_plan or test_schemas or test_settings "
     "or test_snapshot or test_stack_file"
@@ -96,7 +95,7 @@ def edit_stack_files(stacks: Path) -> None:
 
 def test_without_the_reference_app_and_with_another_the_kits_tests_are_green(tmp_path: Path) -> None:
     copy = tmp_path / "shop"
-    shutil.copytree(ROOT, copy, ignore=LEFT_OUT, symlinks=True)
+    copy_project(copy)
     for folder in ("app", "tests/app"):
         shutil.rmtree(copy / folder, ignore_errors=True)
     shutil.copytree(copy / "tests" / "apps" / "bare", copy / "backend", dirs_exist_ok=True)
