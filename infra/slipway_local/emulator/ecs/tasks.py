@@ -186,6 +186,8 @@ class TaskRun:
         container = docker_host.docker_client().containers.create(**arguments)
         self.containers[name] = container
         container.start()
+        if not self.pause_container:  # at once: until the firewall knows it, it may connect to anything
+            attach_network_interface(self.task, container)
         self._started[name] = time.monotonic()
         record = self._record(name)
         record["runtimeId"] = container.id
@@ -194,8 +196,6 @@ class TaskRun:
         set_agent(self.task, self.definition, name, self.roles)
         if self.roles.may_write_log(definition):
             ecs._start_awslogs_forwarder(container, definition, self.id)
-        if not self.pause_container:
-            attach_network_interface(self.task, container)
 
     def _running(self) -> None:
         self.task["startedAt"] = ecs._iso()
