@@ -101,7 +101,12 @@ def test_an_interrupted_command_says_so_and_ends_with_130(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("slipway.cli.schema_commands.project_root", interrupt)
-    assert run(monkeypatch, "schema", *(["--json"] if as_json else [])) == ExitCode.INTERRUPTED
+    # A shell without job control starts what runs in the background deaf to Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run(monkeypatch, "schema", *(["--json"] if as_json else [])) == ExitCode.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
     printed = capsys.readouterr()
     assert "Interrupted" in (json.loads(printed.out)["error"] if as_json else printed.err)
 

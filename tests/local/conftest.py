@@ -27,6 +27,8 @@ BASE_IMAGE = "python:3.11-slim"
 def pytest_configure() -> None:
     """A run that is told to end takes down what it started, as one that is interrupted does."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+    # A shell without job control starts this deaf to Ctrl-C, and the commands that it starts would be so too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
