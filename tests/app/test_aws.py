@@ -87,10 +87,10 @@ async def test_a_bucket_that_says_nothing_is_away_after_a_few_seconds(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{gate.port}")
     files = BucketFiles(Settings(_env_file=None, secret_key=KEY, exports_bucket="elsewhere"), seconds=0.5)
     with pytest.raises(FilesUnavailableError):
-        await asyncio.wait_for(files.open(uuid.uuid4()), 5)
+        await asyncio.wait_for(files.open(uuid.uuid4()), SECONDS)
     await gate.shut()
     with pytest.raises(FilesUnavailableError):
-        await asyncio.wait_for(files.open(uuid.uuid4()), 5)
+        await asyncio.wait_for(files.open(uuid.uuid4()), SECONDS)
 
 
 class World:

@@ -49,7 +49,7 @@ class Pause:
 async def while_paused(pause: Pause, first: Awaitable[httpx.Response], second: Awaitable[httpx.Response]) -> Any:
     """`first` as far as the pause, then `second` as far as it gets in a moment, then both to their ends."""
     running = asyncio.ensure_future(first)
-    await asyncio.wait_for(pause.reached.wait(), 10)
+    await asyncio.wait_for(pause.reached.wait(), 60)
     other = asyncio.ensure_future(second)
     await asyncio.wait([other], timeout=0.3)
     pause.go_on.set()
@@ -119,7 +119,7 @@ async def test_the_dependency_of_a_new_endpoint_knows_of_a_change_of_the_passwor
 async def test_hashes_that_wait_for_one_another_hold_no_connection(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = await running.app(database_pool_size=1, database_pool_timeout=0.5, cache_ttl=0)
+    app = await running.app(database_pool_size=1, database_pool_timeout=5, cache_ttl=0)
     api = await running.client(app)
     user = await register(api)
     pauses = [Pause(monkeypatch, Passwords, name, every=True) for name in ("verify", "hash")]
@@ -129,7 +129,7 @@ async def test_hashes_that_wait_for_one_another_hold_no_connection(
         for request in (login(api, user.email), change_password(user), api.post("/api/v1/users/", json=body))
     ]
     for pause in pauses:
-        await asyncio.wait_for(pause.reached.wait(), 10)
+        await asyncio.wait_for(pause.reached.wait(), 60)
     await asyncio.sleep(0.1)
     assert [(await user.get("/items/")).status_code for _ in range(3)] == [200] * 3
     for pause in pauses:

@@ -60,6 +60,17 @@ def test_it_is_the_newest_task_whose_agent_runs() -> None:
     assert aws.given("list_tasks")[0]["serviceName"] == "shop-web"
 
 
+def test_a_healthy_task_goes_before_one_that_has_just_started() -> None:
+    """The new one does not listen yet: `slipway connect dev 8000` would lead to a port that refuses."""
+    aws = running(
+        task("oldest", healthStatus="HEALTHY"),
+        task("ready", hour=2, healthStatus="HEALTHY"),
+        task("starts", hour=3, healthStatus="UNKNOWN"),
+        task("fails", hour=4, healthStatus="UNHEALTHY"),
+    )
+    assert find_exec_target(deployed(aws)).task_id == "ready"
+
+
 def test_a_task_is_named_by_how_its_id_begins() -> None:
     aws = running(task("abc1"), task("abd2", hour=2))
     assert find_exec_target(deployed(aws), task="abc").task_id == "abc1"

@@ -231,7 +231,9 @@ def test_the_cache_and_a_port_of_a_task_are_reached_too(clone: Clone) -> None:
     assert process.stdout is not None
     answer = json.loads(process.stdout.readline())
     assert "url" in answer, answer
-    done = subprocess.run(["curl", "-fsS", f"{answer['url']}/livez"], capture_output=True, text=True)
+    # Both tasks may have just started.
+    tries = ["--retry", "120", "--retry-delay", "1", "--retry-all-errors"]
+    done = subprocess.run(["curl", "-fsS", *tries, f"{answer['url']}/livez"], capture_output=True, text=True)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert done.returncode == 0, done.stderr

@@ -52,7 +52,8 @@ def require_exec(stack: DeployedStack) -> None:
 
 
 def find_exec_target(stack: DeployedStack, process: str = "", task: str = "") -> ExecTarget:
-    """Returns the newest running task of a process, or the one whose id begins with `task`.
+    """Returns the newest running task of a process, of the healthy ones if there are any; or the one whose id begins
+    with `task`.
 
     `process`: empty for `web`, or the only service; in a preview any container of its task.
     Raises `SlipwayError` for a process that does not exist, where none of its tasks runs, and where no agent does.
@@ -101,7 +102,10 @@ def _find_service(stack: DeployedStack, process: str) -> tuple[str, str]:
 
 
 def _list_running_tasks(stack: DeployedStack, service: str, task: str) -> list[Any]:
-    """Returns the running tasks of a service, or of the cluster those whose id begins with `task`; the newest first."""
+    """Returns the running tasks of a service, or of the cluster those whose id begins with `task`.
+
+    The healthy ones first, then the newest: one that has just started does not listen yet.
+    """
     ecs = stack.aws.client("ecs")
     of_service = {"serviceName": service} if service else {}
     pages = ecs.get_paginator("list_tasks").paginate(cluster=stack.cluster, desiredStatus="RUNNING", **of_service)
@@ -111,7 +115,7 @@ def _list_running_tasks(stack: DeployedStack, service: str, task: str) -> list[A
         part: Sequence[str] = arns[first : first + MAX_DESCRIBED_TASKS]
         tasks += ecs.describe_tasks(cluster=stack.cluster, tasks=part)["tasks"]
     running = [each for each in tasks if each["lastStatus"] == "RUNNING"]
-    return sorted(running, key=lambda each: each["startedAt"], reverse=True)
+    return sorted(running, key=lambda each: (each.get("healthStatus") == "HEALTHY", each["startedAt"]), reverse=True)
 
 
 def _agent_status(container: Any) -> str:
