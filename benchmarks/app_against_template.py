@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import uuid
 from contextlib import ExitStack
@@ -85,6 +86,7 @@ def main() -> None:
     parser = options(__doc__, seconds=4)
     parser.add_argument("--template", default=template.REPOSITORY, help="where to fetch the template from")
     parser.add_argument("--before", type=Path, help="another checkout of this repository, measured beside this one")
+    parser.add_argument("--python", help="another interpreter that has the app's packages, measured beside this one")
     parser.add_argument("--rows", nargs="*", help="which requests, of the table's first column")
     arguments = parser.parse_args()
     require_wrk()
@@ -112,18 +114,20 @@ def main() -> None:
             "app": Target(cached, read.paths, headers=read.headers),
             "template": peer_targets["indexed read"],  # it has no cache
         }
-        if arguments.before:
-            place: dict[str, Any] = {"root": arguments.before.absolute(), **common}
-            former = stack.enter_context(ours.running(work, name="before", CACHE_TTL="0", **place))
-            former_cached = stack.enter_context(
-                ours.running(work, name="before-cached", REDIS_KEY_PREFIX="before", **place)
+        beside = arguments.before or arguments.python
+        if beside:
+            place: dict[str, Any] = {"root": (arguments.before or ours.ROOT).absolute(), **common}
+            place["python"] = arguments.python or sys.executable
+            other = stack.enter_context(ours.running(work, name="beside", CACHE_TTL="0", **place))
+            other_cached = stack.enter_context(
+                ours.running(work, name="beside-cached", REDIS_KEY_PREFIX="beside", **place)
             )
             for row in app_targets:
-                rows[row]["before"] = replace(app_targets[row], url=former)
-            rows["cached read"]["before"] = replace(read, url=former_cached)
+                rows[row]["beside"] = replace(app_targets[row], url=other)
+            rows["cached read"]["beside"] = replace(read, url=other_cached)
         rows = {row: sides for row, sides in rows.items() if row in (arguments.rows or rows)}
         found = compare(rows, arguments.rounds, arguments.seconds)
-        for side in ("app", "before") if arguments.before else ("app",):
+        for side in ("app", "beside") if beside else ("app",):
             print("\n".join(["", f"{side}:", "", *table(found, side)]))
 
 

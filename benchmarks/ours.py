@@ -19,9 +19,15 @@ UNLIMITED = "1000000000"  # the limiter counts every request in Redis, and refus
 
 @contextmanager
 def running(
-    work: Path, *, module: str = "app.main:app", name: str = "ours", root: Path = ROOT, **settings: str
+    work: Path,
+    *,
+    module: str = "app.main:app",
+    name: str = "ours",
+    root: Path = ROOT,
+    python: str = sys.executable,
+    **settings: str,
 ) -> Iterator[str]:
-    """Its address; `settings` are environment variables, `root` is the checkout that it is run from."""
+    """Its address; `settings` are environment variables, `root` is the checkout that it is run from, by `python`."""
     environment = os.environ | {
         "SECRET_KEY": "benchmark-only-0123456789-abcdefghijklmnop",
         "WEB_CONCURRENCY": "1",
@@ -31,9 +37,9 @@ def running(
         "PYTHONPATH": str(root),
     }
     environment |= settings
-    subprocess.run([sys.executable, "-m", "app.migrate"], cwd=root, env=environment, check=True, capture_output=True)
+    subprocess.run([python, "-m", "app.migrate"], cwd=root, env=environment, check=True, capture_output=True)
     port = free_port()
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "gunicorn", "-c", "app/gunicorn.conf.py"]
+    command = ["taskset", "-c", str(SERVER_CORE), python, "-m", "gunicorn", "-c", "app/gunicorn.conf.py"]
     command += ["--bind", f"127.0.0.1:{port}", module]
     server = Server(command, port, None, work / f"{name}.log", environment, root)
     try:

@@ -1,8 +1,14 @@
-"""The emulator's own chain of packet filter rules: added when it starts, and removed with it, a killed one's too."""
+"""The emulator's own chain of packet filter rules: added when it starts, and removed with it.
+
+A killed emulator's chain stays: its rules would drop connections of later containers that get the same addresses. So
+each chain has a file that its process holds a lock on, and who adds a chain removes those whose lock nobody holds.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -12,7 +18,13 @@ import psutil
 
 HOOKS = ("DOCKER-USER", "INPUT")
 """Chains that lead into it: Docker's own for packets between containers, and that of packets to this machine."""
+PREFIX = "SLIPWAY-"
+LOCKS = Path("/run/slipway")
 BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+
+
+_held: dict[int, int] = {}
+"""Port -> the open lock of a chain of this process."""
 
 
 def find_obstacle(bridge_address: str) -> str:
@@ -33,11 +45,19 @@ def find_obstacle(bridge_address: str) -> str:
 
 def chain_name(port: int) -> str:
     """Returns the name of the chain of the emulator that serves on a port."""
-    return f"SLIPWAY-{port}"
+    return f"{PREFIX}{port}"
 
 
 def add_chain(port: int) -> None:
-    """Creates an empty chain, and let packets into it. Raises `subprocess.CalledProcessError` where that fails."""
+    """Creates an empty chain, and lets packets into it; removes the chains of processes that were killed.
+
+    Raises `subprocess.CalledProcessError` where that fails.
+    """
+    if port not in _held:
+        _held[port] = _open_lock(port)
+        fcntl.flock(_held[port], fcntl.LOCK_EX)
+    for other in _list_chains() - {port}:
+        _remove_if_abandoned(other)
     replace_rules(port, [])
     for hook in HOOKS:
         if not _succeeds("-C", hook, "-j", chain_name(port)):
@@ -61,6 +81,30 @@ def remove_chain(port: int) -> None:
             pass
     if _succeeds("-F", chain_name(port)):
         _succeeds("-X", chain_name(port))
+    if port in _held:
+        os.close(_held.pop(port))
+
+
+def _open_lock(port: int) -> int:
+    LOCKS.mkdir(mode=0o755, exist_ok=True)
+    return os.open(LOCKS / f"firewall-{port}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _list_chains() -> set[int]:
+    """Returns the ports whose emulators have, or had, a chain."""
+    rules = subprocess.run(["iptables", "--wait", "-S"], capture_output=True, text=True, check=True).stdout
+    return {int(port) for port in re.findall(rf"^-N {PREFIX}(\d+)$", rules, re.MULTILINE)}
+
+
+def _remove_if_abandoned(port: int) -> None:
+    lock = _open_lock(port)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_chain(port)
+    except BlockingIOError:  # its process lives
+        pass
+    finally:
+        os.close(lock)
 
 
 def _succeeds(*arguments: str) -> bool:

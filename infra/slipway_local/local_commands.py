@@ -30,10 +30,12 @@ def up(
 
 def status(as_json: JsonOption = False) -> None:
     """Show what runs in the stack `local`. Exits 1 when the app does not answer, 2 when something else is wrong."""
+    from slipway_local.ownership import emulator_port, ensure_own_local_aws
     from slipway_local.session import open_session
     from slipway_local.status import EXIT_CODES, read_status
 
-    environment = read_status(open_session(ignore_default_port=True))
+    ensure_own_local_aws(emulator_port(), ignore_default=True)
+    environment = read_status(lambda: open_session(ignore_default_port=True))
     if as_json:
         sys.stdout.write(json.dumps(environment.as_json(), indent=2) + "\n")
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -102,13 +102,17 @@ class EnvironmentStatus:
         return {"health": self.health, "troubles": self.troubles} | asdict(self)
 
 
-def read_status(session: Session) -> EnvironmentStatus:
-    """Asks the stack's outputs, ECS, Docker and the app."""
+def read_status(open_session: Callable[[], Session]) -> EnvironmentStatus:
+    """Asks the stack's outputs, ECS, Docker and the app.
+
+    `open_session`: called where something runs only, for it installs Pulumi where that is missing.
+    """
     running = emulator.find_running_emulator()
     if not running or not local_stack.has_stack():
         emulator_state = "running" if running else "does not answer" if emulator.read_recorded_emulator() else "stopped"
         trouble = "nothing is deployed" if emulator_state != "does not answer" else "the local AWS does not answer"
         return EnvironmentStatus(LOCAL_STACK, "", "", [], emulator_state, trouble=trouble)
+    session = open_session()
     outputs = local_stack.read_outputs()
     ecs = aws_client(session, "ecs")
     cluster = outputs.get("cluster")

@@ -193,7 +193,7 @@ def _write_ca_bundles(port: int, app: AppSpec, settings: Settings) -> None:
 def _wait_for_app(session: Session) -> EnvironmentStatus:
     deadline = time.monotonic() + APP_READY_TIMEOUT_SECONDS
     while True:
-        status = read_status(session)
+        status = read_status(lambda: session)
         if status.answers:
             return status
         if time.monotonic() > deadline:

@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from pulumi.runtime import resource
+from pulumi.runtime.proto import source_pb2
 
 from tests.paths import FIXTURES
 
@@ -15,6 +17,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+    # Nor does any of them ask where in the program a resource was made, with all of pytest's frames above it.
+    resource._get_stack_trace = source_pb2.StackTrace
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -152,7 +153,7 @@ class Client:
 
 
 def filter_rules() -> str:
-    return subprocess.run(["iptables", "-S"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["iptables", "--wait", "-S"], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="packet filter rules take root")
@@ -216,3 +217,38 @@ def test_the_rules_of_a_local_aws_go_with_it_and_leave_those_of_others() -> None
     cleanup.remove_docker_resources(port, data=True)
     assert "SLIPWAY-4996" not in filter_rules()
     assert set(others) <= set(filter_rules().splitlines())
+
+
+HOLDS_A_CHAIN = """
+import sys
+from slipway_local import firewall_chain
+firewall_chain.add_chain(int(sys.argv[1]))
+print("added", flush=True)
+sys.stdin.read()
+"""
+
+
+def emulator_with_a_chain(port: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDS_A_CHAIN, str(port)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "added\n"
+    return process
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="packet filter rules take root")
+def test_a_start_removes_the_rules_of_a_killed_local_aws_and_no_others() -> None:
+    """Later containers get the addresses that those rules name."""
+    killed, running = emulator_with_a_chain(4994), emulator_with_a_chain(4995)
+    killed.kill()
+    killed.communicate()
+    assert "SLIPWAY-4994" in filter_rules()
+    try:
+        firewall_chain.add_chain(4996)
+        rules = filter_rules()
+        assert "SLIPWAY-4994" not in rules
+        assert rules.count("-j SLIPWAY-4995") == rules.count("-j SLIPWAY-4996") == len(firewall_chain.HOOKS)
+    finally:
+        running.communicate()
+        firewall_chain.remove_chain(4995)
+        firewall_chain.remove_chain(4996)

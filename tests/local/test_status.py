@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,8 +110,21 @@ def test_the_log_of_what_failed_is_of_tasks_that_nobody_stopped(
 
 def test_a_row_of_a_task_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     task = TaskStatus("bb46e468-c9e2-43aa-8b1c-05bd49f1268d", "HEALTHY", "sha256:" + "4ed34f95e514" * 5 + "1358")
-    monkeypatch.setattr(session, "open_session", lambda **_: None)
     monkeypatch.setattr(status_module, "read_status", lambda _: replace(WELL, tasks=[task]))
     lines = CliRunner().invoke(app, ["status"]).stdout.splitlines()
     (row,) = (line for line in lines if "HEALTHY" in line)
     assert row.split() == ["bb46e468", "HEALTHY", "sha256:4ed34f95e514"]
+
+
+def test_where_nothing_runs_it_says_so_without_an_install_of_pulumi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Pulumi has to be built, that takes minutes."""
+
+    def install(**_: Any) -> None:
+        pytest.fail("it installs Pulumi")
+
+    monkeypatch.setenv("SLIPWAY_RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(session, "ensure_pulumi", install)
+    done = CliRunner().invoke(app, ["status"])
+    assert (done.exit_code, "nothing is deployed" in done.stdout) == (1, True), done.output
