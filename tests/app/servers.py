@@ -17,18 +17,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 PACKAGES = {"postgres": "postgresql-15", "redis-server": "redis-server"}
 START_SECONDS = 120
+# Below those that the kernel gives to whoever asks for any one: a server may take seconds until it listens. Where a
+# process begins depends on its id, for other tests run beside it.
+_ports = cycle((port * 97 + os.getpid()) % 5_400 + 10_000 for port in range(5_400))
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, another one each time."""
+    for port in _ports:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104 - it does not listen
+            except OSError:
+                continue
+            return port
+    raise AssertionError("the ports do not end")
 
 
 def find(program: str) -> str:

@@ -11,7 +11,6 @@ import json
 import os
 import pty
 import re
-import socket
 import struct
 import sys
 import termios
@@ -38,6 +37,7 @@ from slipway.release.deployed_stack import DeployedStack
 from slipway.release.log_events import LogEvent, LogReader
 from slipway.release.log_lines import LogPrinter
 from slipway_local.emulator.patches import cloudwatch_logs as emulated
+from tests.ports import free_port
 
 numbers = itertools.count(1)
 
@@ -48,9 +48,7 @@ PAGE = 5
 @pytest.fixture(scope="module")
 def aws() -> Iterator[AwsSession]:
     """Clients of a log service that pages as AWS's does, and after five events already."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = "{}:{}".format(*probe.getsockname())
+    address = f"127.0.0.1:{free_port()}"
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
     config = Config()
     config.bind, config.loglevel = [address], "CRITICAL"

@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import boto3
 
 from tests.paths import FIXTURES, ROOT, STACK_FILES
+from tests.ports import free_port
 
 COMMAND_SECONDS = 900
 
@@ -223,9 +223,7 @@ def copy_to(root: Path) -> None:
 def cloned(root: Path) -> Iterator[Clone]:
     """A copy on a free port; taken down at the end, whatever came of it."""
     copy_to(root)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     clone = Clone(root, port)
     try:
         yield clone

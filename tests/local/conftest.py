@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from slipway_local.base_images import ensure_base_image
 from slipway_local.docker_engine import ensure_docker, stop_managed_docker
 from slipway_local.emulator import process
 from tests.local.engine_stack import Stack
+from tests.ports import free_port
 
 BASE_IMAGE = "python:3.11-slim"
 
@@ -38,9 +38,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Emula
     os.environ["SLIPWAY_RUN_DIR"] = str(tmp_path_factory.mktemp("run"))
     engine = ensure_docker()
     ensure_base_image(BASE_IMAGE)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     running = process.start_emulator(port, engine.bridge_address)
     os.environ["AWS_ENDPOINT_URL"] = running.endpoint
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.local.clone import COMMAND_SECONDS, ROOT, Clone
+from tests.ports import free_port
 
 UV = Path(sys.executable).with_name("uv")
 COMMAND = "infra/.venv/bin/slipway"
@@ -75,9 +75,7 @@ def team_project(name: str, folder: Path) -> Iterator[TeamProject]:
     else:
         folder.mkdir()
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     project = TeamProject(folder, port)
     try:
         yield project

@@ -25,6 +25,7 @@ from slipway_local.toolchain import Toolchain
 from tests.local.clone import docker_lines
 from tests.local.conftest import until
 from tests.local.site import Site
+from tests.ports import free_port
 
 PORT = 4799
 
@@ -78,9 +79,7 @@ def own_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A free port, in a clone for which nothing runs and without Docker."""
     monkeypatch.setenv("SLIPWAY_RUN_DIR", str(tmp_path))
     monkeypatch.setattr(process, "remove_docker_resources", lambda *_, **__: None)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def test_a_port_in_use_is_refused_with_who_has_it_and_another_one(own_port: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from slipway_local.docker_engine import stop_managed_docker
 from tests.docs.pages import FENCE, read
 from tests.local.clone import COMMAND_SECONDS
 from tests.paths import ROOT
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -83,9 +83,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_RUN") and k != "VIRTUAL_ENV"}
         self.env = inherited | {"SLIPWAY_PORT": str(self.port)}
         self.address = ""

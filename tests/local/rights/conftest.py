@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,8 @@ import jwt
 import pytest
 from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -112,12 +113,6 @@ def person(account: str) -> dict[str, str]:
     """The person's long-lived keys in an account."""
     key = "test" if account == "000000000000" else account
     return {"AccessKeyId": key, "SecretAccessKey": "test"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(arguments: list[str], port: int, log: Path) -> subprocess.Popen[bytes]:
