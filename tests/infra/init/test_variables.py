@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from slipway.cli.init.env_names import EnvVariable
 from slipway.cli.init.variable_rules import VALUES_BY_NAME, looks_secret, value_for
-from slipway.cli.init.variables import MappedVariables
+from slipway.cli.init.variables import MappedVariables, _stand_in
 from tests.infra.init.apps import mapped, repository
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\n"
@@ -72,6 +73,26 @@ def test_every_value_of_the_rules_is_one_that_the_kit_has() -> None:
 )
 def test_what_nobody_should_read(name: str, kind: str, default: str, is_secret: bool) -> None:
     assert looks_secret(name, kind, default) is is_secret
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value"),
+    [
+        ("SENTRY_DSN", "str", "https://placeholder@localhost/1"),
+        ("WEBHOOK_URL", "", "http://localhost"),
+        ("PARTNER", "HttpUrl", "http://localhost"),
+        ("MAIL_SENDER", "", "nobody@example.com"),
+        ("OPERATOR", "EmailStr", "nobody@example.com"),
+        ("SMTP_PORT", "", "1"),
+        ("WORKERS", "int", "1"),
+        ("VERBOSE", "bool", "false"),
+        ("PARTNERS", "list[str]", "[]"),
+        ("LIMITS", "dict[str, int]", "{}"),
+        ("STRIPE_API_KEY", "SecretStr", "placeholder"),
+    ],
+)
+def test_the_stand_in_of_a_required_secret_is_one_that_its_type_takes(name: str, kind: str, value: str) -> None:
+    assert _stand_in(EnvVariable(name, PurePosixPath("config.py"), 1, required=True, kind=kind)) == value
 
 
 def of(folder: Path, source: str, packages: str = "", **files: str) -> MappedVariables:
