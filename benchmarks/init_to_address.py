@@ -7,10 +7,9 @@ as docs/your-app.md says, asks the address and takes everything down. Pulumi, th
 there before the clock runs; each app's own image is built. Questions are those of a person at a terminal who takes each
 default. Ends with 1 where an app does not come to its address, unless its image cannot be had on this machine.
 
-2026-11-30, two cores at a load of 15 to 20: init 5 to 27 s, up 58 to 152 s, and 465 s with Celery, where two web tasks
-started too slowly and were replaced; 12 files; one question, two for the reference app and the monorepo;
-python:3.13-slim could not be pulled. At a load of 6 the first app took 8 and 39 s. docs/your-app.md has the table. The
-package had 270 files of Python and 31,700 lines, the extra 162 and 18,300.
+2026-12-01, two idle cores: init 4 to 5 s, up 26 to 71 s; 12 files; one question, two for the reference app and the
+monorepo; python:3.13-slim could not be pulled. docs/your-app.md has the table. The package had 270 files of Python and
+31,800 lines, the extra 162 and 18,400.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ START_SECONDS = 60  # and so many more
 MOST_NAMING = 6  # test files; what more of them name is everybody's, and its folder's tests see it
 ROOMS = {
     "infra/slipway/cli": "command_line command_refusals check_command asking pipeline_setup service_commands cost "
-    "connect logs pause plan preview_refusals release_commands secret_values init/*",
+    "comment connect logs pause plan preview_refusals release_commands secret_values init/*",
     "infra/slipway/components": "snapshot providers secrets pipeline network alarms edge web hooks",
     "infra/slipway/config": "settings app_file text_files stack_file schemas",
     "infra/slipway/graph": "diagram cost plan controls",
@@ -196,8 +196,9 @@ def pick_tests(file: str, root: Path) -> list[str]:
     tests = root / "tests" / ("app" if app else "infra")
     parent, _, name = file.removeprefix("infra/").removesuffix(".py").replace("/", ".").rpartition(".")
     names_it = re.compile(rf"\b{parent}(\.| import (.*\b)?){name}\b")
-    named = [] if app else [path for path in sorted(tests.glob("test_*.py")) if names_it.search(path.read_text())]
-    listed = [path for word in ROOMS[folder].split() for path in sorted(tests.glob(f"test_{word}.py"))]
+    named = [] if app else [path for path in sorted(tests.rglob("test_*.py")) if names_it.search(path.read_text())]
+    patterns = [Path(word).with_name(f"test_{Path(word).name}.py") for word in ROOMS[folder].split()]
+    listed = [path for pattern in patterns for path in sorted(tests.glob(str(pattern)))]
     if len(named) > MOST_NAMING:
         named = []
     return [str(path.relative_to(root)) for path in dict.fromkeys([*named, *listed]) if path.name not in SLOW]

@@ -1,7 +1,7 @@
 """The emulator's own chain of packet filter rules: added when it starts, and removed with it.
 
 A killed emulator's chain stays: its rules would drop connections of later containers that get the same addresses. So
-each chain has a file that its process holds a lock on, and who adds a chain removes those whose lock nobody holds.
+each chain has a file that its process holds a lock on, and who adds a chain removes those whose lock is free.
 """
 
 from __future__ import annotations

@@ -61,7 +61,11 @@ class Gunicorn:
             self.process = subprocess.Popen(
                 [*command, "--bind", f"127.0.0.1:{self.port}"], cwd=ROOT, env=known, stdout=out, stderr=out
             )
-        eventually(lambda: self.get("/readyz")[0] == 200)
+        try:
+            eventually(lambda: self.get("/readyz")[0] == 200)
+        except BaseException:
+            self.stop()
+            raise
 
     def get(self, path: str, port: int = 0, **headers: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=SECONDS)
