@@ -6,13 +6,13 @@ import os
 import socket
 
 PORTS = range(10_000, 15_400)
-"""Below those that the kernel gives to whoever asks for any one: a server may take seconds until it listens."""
+"""Below the ephemeral ports: the kernel could give one of those to another process before a slow server listens."""
 _taken: list[socket.socket] = []
-"""Names that say which ports are this process's, until it ends: other tests run beside it."""
+"""Abstract sockets that reserve ports for this process until it ends: other tests run at the same time."""
 
 
 def free_port() -> int:
-    """Returns a port that nobody listens on, and that no other test gets."""
+    """Returns a port that no process listens on, and that no other test gets."""
     first = os.getpid() * 97 % len(PORTS)
     for port in (*PORTS[first:], *PORTS[:first]):
         name = socket.socket(socket.AF_UNIX)

@@ -23,13 +23,13 @@ from typing import Any
 
 PACKAGES = {"postgres": "postgresql-15", "redis-server": "redis-server"}
 START_SECONDS = 120
-# Below those that the kernel gives to whoever asks for any one: a server may take seconds until it listens. Where a
-# process begins depends on its id, for other tests run beside it.
+# Below the ephemeral ports: the kernel could give one of those to another process before a slow server listens. Each
+# process starts with another port, because other tests run at the same time.
 _ports = cycle((port * 97 + os.getpid()) % 5_400 + 10_000 for port in range(5_400))
 
 
 def free_port() -> int:
-    """A port that nobody listens on, another one each time."""
+    """A port that no process listens on; a different one each time."""
     for port in _ports:
         with socket.socket() as probe:
             try:

@@ -91,7 +91,7 @@ def _note(root: Path, plan: InitPlan, results: list[FileResult]) -> None:
             kit_version=installed_version(),
             app_file=str(plan.app.candidate.module.path),
             name=plan.name,
-            workflows=any(result.file.path.parts[0] == ".github" for result in results),
+            workflows=plan.has_workflows,
             from_reference=plan.from_reference or bool(former and former.from_reference),
             files={**(former.files if former else {}), **files},
         ),

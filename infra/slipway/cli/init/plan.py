@@ -70,6 +70,11 @@ class InitPlan:
     """Whether a deployment exists: nothing is changed then."""
     from_reference: bool = False
 
+    @property
+    def has_workflows(self) -> bool:
+        """Whether the GitHub Actions workflows are among the files."""
+        return any(file.path.parts[0] == ".github" for file in self.files)
+
 
 def make_plan(root: Path, options: InitOptions, questions: Questions) -> InitPlan:
     """Reads the sources, asks for what they do not show, and returns the planned files. Changes nothing.

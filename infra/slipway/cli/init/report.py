@@ -23,7 +23,7 @@ PLANNED = {
     "adds lines": "lacks lines",
 }
 NEXT = ("uv run --project infra slipway up", "uv run --project infra pulumi up -s dev")
-WORKFLOWS = "uv run --project infra slipway init --workflows --missing"
+WRITE_WORKFLOWS = "uv run --project infra slipway init --workflows --missing"
 MOST_NAMES = 12
 
 
@@ -189,5 +189,5 @@ def print_next(out: Console, plan: InitPlan) -> None:
     for name in required:
         out.print(f"  pulumi config set --secret --path 'secrets.{name}' VALUE -s dev", markup=False)
     out.print(f"  {NEXT[1]}   # the app on AWS", markup=False)
-    if not any(file.path.parts[0] == ".github" for file in plan.files):
-        out.print(f"  {WORKFLOWS}   # deployments and previews by GitHub Actions", markup=False)
+    if not plan.has_workflows:
+        out.print(f"  {WRITE_WORKFLOWS}   # deployments and previews by GitHub Actions", markup=False)
