@@ -48,6 +48,8 @@ class FakeTask:
     log: list[str] = field(default_factory=list)
     stopping: float = NEVER
     """ECS wants it to stop, and it still runs until `stopped`."""
+    answers: float = 0.0
+    """From which second on the load balancer finds it healthy, if it runs."""
 
 
 @dataclass
@@ -219,6 +221,7 @@ class FakeEcs:
             "healthStatus": task.health,
             "startedBy": "slipway-release",
             "containers": [container],
+            "attachments": [{"details": [{"name": "privateIPv4Address", "value": self._address(task)}]}],
         }
         if is_started:
             described["startedAt"] = self.at(task.started or 0.0)
@@ -252,6 +255,20 @@ class FakeEcs:
         self.updates.append(taskDefinition)
         if self.on_update:
             self.on_update(self, taskDefinition)
+
+    def describe_target_health(self, TargetGroupArn: str) -> Any:
+        now = self.clock.now()
+        running = [t for t in self.service_tasks if t.started is not None and t.started <= now < t.stopped]
+        states = {self._address(task): "healthy" if task.answers <= now else "initial" for task in running}
+        return {
+            "TargetHealthDescriptions": [
+                {"Target": {"Id": address, "Port": 8000}, "TargetHealth": {"State": state}}
+                for address, state in states.items()
+            ]
+        }
+
+    def _address(self, task: FakeTask) -> str:
+        return f"address of {self._arn(task)}"
 
     def describe_target_groups(self, TargetGroupArns: list[str]) -> Any:
         group = {

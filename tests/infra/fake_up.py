@@ -250,9 +250,6 @@ class Account(FakeEcs):
         else:
             self.seconds[LoadBalancerArn] = int(pair["Value"])
 
-    def describe_target_health(self, TargetGroupArn: str) -> Any:
-        return {"TargetHealthDescriptions": []}
-
 
 MANIFEST = json.dumps({"manifests": [{"platform": {"architecture": "amd64"}}]})
 

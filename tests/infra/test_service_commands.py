@@ -12,7 +12,7 @@ from slipway.config.errors import SlipwayError
 from slipway.release import process_services, restart, rollout, scale
 from slipway.release.deployed_stack import DeployedStack
 from slipway.release.rollout import ExpectedService, ServiceDeployment
-from tests.infra.fake_ecs import FakeClock
+from tests.infra.fake_ecs import NEVER, FakeClock, FakeDeployment, FakeEcs, FakeTask
 
 CLUSTER = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop"
 SERVICE = ExpectedService(CLUSTER, "shop-web", "web:7")
@@ -82,6 +82,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(restart, "verify_rollout", verify)
     monkeypatch.setattr(rollout, "get_newest_deployment", newest)
     monkeypatch.setattr(scale, "explain_failure", lambda *_: ["web exited with 3"])
+    monkeypatch.setattr(scale.task_watch, "count_serving_tasks", lambda account, _: account.running)
     return found
 
 
@@ -189,3 +190,29 @@ def test_the_wrong_account_is_said_with_its_profile() -> None:
         SlipwayError, match=r"account 111122223333, and the credentials are for 999900001111 \(profile work\)"
     ):
         AwsSession(session).of(CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("task", "how", "waits"),
+    [
+        (FakeTask("web:7", answers=90), {"balanced": True}, 90),
+        (FakeTask("web:7", started=40, health="HEALTHY"), {"health_check": {"command": ["CMD", "true"]}}, 40),
+        (FakeTask("web:7"), {}, 1),  # nothing checks it
+        (FakeTask("web:7", answers=NEVER), {"balanced": True}, None),
+        (FakeTask("web:7", health="UNKNOWN"), {"health_check": {"command": ["CMD", "true"]}}, None),
+        (FakeTask("web:7", stopping=0), {}, None),
+    ],
+)
+def test_tasks_that_run_are_waited_for_until_they_pass_their_checks(
+    monkeypatch: pytest.MonkeyPatch, task: FakeTask, how: dict[str, Any], waits: float | None
+) -> None:
+    """An app that starts slowly runs long before it answers, and a change of the number of tasks is no rollout."""
+    monkeypatch.setattr(scale, "explain_failure", lambda *_: [])
+    clock = FakeClock()
+    account: Any = FakeEcs(clock, [FakeDeployment("web:7", -99, [(-99, "SUCCESSFUL")])], [task], **how)
+    if waits is None:
+        with pytest.raises(SlipwayError, match=r"1 of 1 tasks run, 0 pass their health checks after 600 s"):
+            scale.await_tasks(account, SERVICE, 1, print, clock)
+        return
+    scale.await_tasks(account, SERVICE, 1, print, clock)
+    assert waits <= clock.now() <= waits + rollout.POLL_SECONDS

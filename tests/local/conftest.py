@@ -114,14 +114,16 @@ def site(aws: Callable[[str], Any], emulator: process.Emulator) -> Iterator[Any]
 
 
 def until(done: Callable[[], Any], seconds: float = 300) -> Any:
-    """Ask until the answer is true, and return it."""
+    """Ask until the answer is true, and return it. The longer an answer takes, the less often it is asked for."""
     deadline = time.monotonic() + seconds
     while True:
+        asked = time.monotonic()
         answer = done()
         if answer:
             return answer
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.2)
+        now = time.monotonic()
+        assert now < deadline, "it did not come about"
+        time.sleep(max(0.2, 2 * (now - asked)))
 
 
 def source(name: str) -> str:

@@ -205,7 +205,7 @@ def find_trouble(aws: ClientFactory, deployment: ServiceDeployment, running: Seq
     unhealthy = [container["name"] for task in running for container in task["containers"] if _is_unhealthy(container)]
     if unhealthy:
         return f"the container {unhealthy[0]} fails its health check"
-    waiting = {address for task in running if task.get("healthStatus") != "HEALTHY" for address in _addresses(task)}
+    waiting = {address for task in running if task.get("healthStatus") != "HEALTHY" for address in task_addresses(task)}
     for target in deployment.load_balancers if waiting else ():
         arn = target.get("targetGroupArn")
         described = aws.client("elbv2").describe_target_health(TargetGroupArn=arn) if arn else {}
@@ -221,7 +221,8 @@ def _is_unhealthy(container: Mapping[str, Any]) -> bool:
     return container.get("healthStatus") == "UNHEALTHY"
 
 
-def _addresses(task: Mapping[str, Any]) -> list[str]:
+def task_addresses(task: Mapping[str, Any]) -> list[str]:
+    """Returns a task's private IPv4 addresses, by which a load balancer knows it."""
     details = [detail for attachment in task.get("attachments") or [] for detail in attachment.get("details") or []]
     return [detail["value"] for detail in details if detail["name"] == "privateIPv4Address"]
 

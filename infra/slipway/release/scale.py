@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from slipway.config.errors import SlipwayError
-from slipway.release import rollout
+from slipway.release import rollout, task_watch
 from slipway.release.aws_errors import aws_errors_as_slipway_errors
 from slipway.release.aws_session import AwsSession
 from slipway.release.clock import SYSTEM_CLOCK, Clock
@@ -27,7 +27,7 @@ SCALED_TAG = "slipway:scaled"
 MAX_TASKS = 5000
 """ECS's quota of tasks for each service."""
 TASKS_TIMEOUT_SECONDS = 600.0
-"""How long new tasks may take until they run: image pull and start."""
+"""How long new tasks may take until they serve: image pull, start and health checks."""
 
 
 def parse_task_counts(arguments: Sequence[str]) -> dict[str, int]:
@@ -104,16 +104,23 @@ def await_tasks(
     clock: Clock = SYSTEM_CLOCK,
     timeout: float = TASKS_TIMEOUT_SECONDS,
 ) -> None:
-    """Wait until a service runs this number of tasks. Raises `SlipwayError` with the cause when it does not."""
+    """Wait until a service runs this number of tasks, and each passes its health checks.
+
+    ECS counts a task as running before its app answers, and a change of the number of tasks is no deployment, which
+    would wait for it. Raises `SlipwayError` with the cause when the tasks do not come up.
+    """
     deadline = clock.now() + timeout
     last_line = ""
     while True:
         running = int(rollout.describe_service(aws, service)["runningCount"])
+        serving = task_watch.count_serving_tasks(aws, service) if running == tasks else 0
         line = f"{service.name}: {running} of {tasks} tasks run"
+        if running == tasks and serving < tasks:
+            line += f", {serving} pass their health checks"
         if line != last_line:
             last_line = line
             say(line)
-        if running == tasks:
+        if running == serving == tasks:
             return
         if clock.now() > deadline:
             newest = rollout.get_newest_deployment(aws, service.cluster, service.name)

@@ -23,7 +23,32 @@ def has_health_check(aws: ClientFactory, service: ExpectedService, deployment: S
     """Whether ECS checks the health of the deployment's tasks, by a load balancer or an essential container's check."""
     if deployment.load_balancers or rollout.describe_service(aws, service).get("loadBalancers"):
         return True
-    described = aws.client("ecs").describe_task_definition(taskDefinition=deployment.task_definition)["taskDefinition"]
+    return _has_container_check(aws, deployment.task_definition)
+
+
+def count_serving_tasks(aws: ClientFactory, service: ExpectedService) -> int:
+    """Returns the number of tasks that run and pass their checks, the containers' and the load balancer's.
+
+    A task that nothing checks counts as soon as it runs.
+    """
+    serving = [
+        task
+        for task in rollout.list_current_tasks(aws, service)
+        if (task["lastStatus"], task["desiredStatus"]) == ("RUNNING", "RUNNING")
+    ]
+    if _has_container_check(aws, service.task_definition):
+        serving = [task for task in serving if task.get("healthStatus") == "HEALTHY"]
+    for target in rollout.describe_service(aws, service).get("loadBalancers") or []:
+        if target.get("targetGroupArn"):
+            described = aws.client("elbv2").describe_target_health(TargetGroupArn=target["targetGroupArn"])
+            targets = described["TargetHealthDescriptions"]
+            healthy = {each["Target"]["Id"] for each in targets if each["TargetHealth"]["State"] == "healthy"}
+            serving = [task for task in serving if healthy.intersection(rollout.task_addresses(task))]
+    return len(serving)
+
+
+def _has_container_check(aws: ClientFactory, task_definition: str) -> bool:
+    described = aws.client("ecs").describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
     containers = described["containerDefinitions"]
     return any(each.get("healthCheck") and each.get("essential", True) for each in containers)
 
