@@ -31,7 +31,7 @@ async def create(settings: Settings, address: str) -> str:
             if account is not None:
                 account.is_admin = account.is_active = True
                 account.token_version += 1  # tokens say whose they are
-                return f"{address} is an admin now, and logs in anew."
+                return f"{address} is an admin now, and has to log in again."
         name = address.split("@", maxsplit=1)[0]
         data = UserCreate.model_validate({"email": address, "display_name": name, "password": _ask_password()})
         with closing(Passwords()) as passwords:

@@ -1,4 +1,4 @@
-"""What one process of the app holds open: made at start-up, closed at the end, handed to whoever asks by deps.py."""
+"""What one process of the app holds open: made at start-up, closed at the end, given to endpoints by deps.py."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     if not settings.on_postgres:
         from app import migrate  # with Alembic, which no web process needs that has a release step
 
-        await asyncio.to_thread(migrate.upgrade, settings)  # the embedded database has nobody else to do it
+        await asyncio.to_thread(migrate.upgrade, settings)  # the embedded database has no release step
     database = Database(settings)
     redis = RedisConnection(settings) if settings.on_redis else None
     ttl = settings.response_ttl

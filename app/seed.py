@@ -1,6 +1,6 @@
-"""`python -m app.seed`: a few accounts with items, for a database that is there to be looked at.
+"""`python -m app.seed`: a few accounts with items, for a database to try things on.
 
-Nobody can log in as them: their passwords are random, and told to nobody. What is there already stays as it is.
+Logging in as them is not possible: their passwords are random and not shown. Accounts that exist stay as they are.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ ACCOUNTS = {
     "grace@example.com": ["Compiler", "Nanosecond of wire"],
     "linus@example.com": [],
 }
-"""Address -> titles of items; the addresses are nobody's (RFC 2606)."""
+"""Address -> titles of items; addresses that cannot exist (RFC 2606)."""
 
 
 async def seed(settings: Settings) -> int:

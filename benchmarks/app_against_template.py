@@ -85,8 +85,8 @@ def main() -> None:
     """Start everything, measure, print the table, stop everything."""
     parser = options(__doc__, seconds=4)
     parser.add_argument("--template", default=template.REPOSITORY, help="where to fetch the template from")
-    parser.add_argument("--before", type=Path, help="another checkout of this repository, measured beside this one")
-    parser.add_argument("--python", help="another interpreter that has the app's packages, measured beside this one")
+    parser.add_argument("--before", type=Path, help="another checkout of this repository, measured with this one")
+    parser.add_argument("--python", help="another interpreter that has the app's packages, measured with this one")
     parser.add_argument("--rows", nargs="*", help="which requests, of the table's first column")
     arguments = parser.parse_args()
     require_wrk()

@@ -109,7 +109,7 @@ def eventually(found: Any) -> Any:
 
 
 def ask(url: str) -> None:
-    """One item, read by somebody who is traced already."""
+    """One item, read by a caller that is traced already."""
     with httpx.Client(base_url=f"{url}/api/v1", timeout=20) as api:
         ada = {"email": "ada@example.com", "display_name": "Ada", "password": "correct horse battery"}
         assert api.post("/users/", json=ada).status_code == 201
@@ -124,7 +124,7 @@ def main() -> None:
     """Build it, run it, ask the app, and show what X-Ray was sent."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache" / "slipway" / "collector")
-    parser.add_argument("--binary", type=Path, help="a collector that is there already")
+    parser.add_argument("--binary", type=Path, help="an installed collector")
     arguments = parser.parse_args()
     binary = (arguments.binary or build(arguments.folder)).absolute()
     with ExitStack() as stack:

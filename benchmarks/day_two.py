@@ -4,7 +4,7 @@
 
 Works in a copy of the repository with its own port and state, which is taken down at the end. While each step runs, a
 list of users is asked for 20 times a second through the load balancer: it is read from the database. It goes by
-docs/how-to/secrets.md and docs/how-to/restore.md, and ends with 1 where a step does not come to what stands there.
+docs/how-to/secrets.md and docs/how-to/restore.md, and ends with 1 where the result of a step differs from them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
         before, after = USERS
         assert clone.request("POST", PATH, json.dumps(before))[0] == 201
         rotation = [
-            timed(clone, "new secrets beside those of before", "secretsGeneration", "2"),
+            timed(clone, "new secrets next to the former ones", "secretsGeneration", "2"),
             timed(clone, "those of before retired", "secretsRetired", "1"),
         ]
         assert not any(load.failed() for load in rotation), "a rotation lost requests"

@@ -51,7 +51,7 @@ class TriedApp:
     chosen: str = ""
     """Of several apps of the repository."""
     replaced: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """File -> text of it and what stands there instead."""
+    """File -> text of it and what replaces it."""
 
 
 SRC_LAYOUT = (("POST", "/orders?item=lamp", ""), (201, "1"))

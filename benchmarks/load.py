@@ -41,13 +41,13 @@ class Target:
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     settle: float = 0
-    """Seconds that the server goes on for after its clients have left: hashes that nobody waits for any more."""
+    """Seconds that the server continues after its clients have left: hashes that no client waits for any more."""
 
 
 @dataclass
 class Result:
     """Requests a second, the 99th percentile of the latency in milliseconds, and the server's processor time of one
-    request in microseconds, which work beside the benchmark changes least."""
+    request in microseconds, which other work on the machine changes least."""
 
     rate: float
     p99: float

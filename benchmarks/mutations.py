@@ -54,7 +54,7 @@ from tests.paths import ROOT
 SEED = 23
 TIME_LIMIT_FACTOR = 4  # how much longer a file's tests may take with a mutant: one that never ends is noticed
 START_SECONDS = 60  # and so many more
-MOST_NAMING = 6  # test files; what more of them name is everybody's, and its folder's tests see it
+MOST_NAMING = 6  # test files; what more of them name is used everywhere, and its folder's tests see it
 ROOMS = {
     "infra/slipway/cli": "command_line command_refusals check_command asking pipeline_setup service_commands cost "
     "comment connect logs pause plan preview_refusals release_commands secret_values init/*",

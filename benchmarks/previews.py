@@ -36,7 +36,7 @@ def asked(*command: str, steps: bool = False) -> Any:
     `steps`: each line that it said before it was silent for a second and more is printed, with the time.
     """
     began = time.monotonic()
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}  # nobody is asked
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}  # without questions
     process = subprocess.Popen([SLIPWAY, "preview", *command, "--json"], cwd=ROOT, text=True, **pipes)
     if process.stdout is None or process.stderr is None:
         raise AssertionError("they were asked for")

@@ -5,7 +5,7 @@
 Works in a copy of the repository with its own port and state, which is taken down at the end. wrk asks each web task
 for a list of 20 items, with more connections than a task answers at once, each of which asks again as soon as it is
 answered, refused or not; it goes past the load balancer, for the local one lets 64 requests through at a time.
-Meanwhile the local AWS checks tasks as AWS does, and one user goes on through the load balancer. A task that is
+Meanwhile the local AWS checks tasks as AWS does, and one user continues through the load balancer. A task that is
 replaced, a target that falls, or a refusal without Retry-After ends it with 1.
 """
 
@@ -40,20 +40,21 @@ ADA = {"email": "ada@example.com", "display_name": "Ada", "password": "correct h
 LIMITS = "  environment: {RATE_LIMIT_PER_MINUTE: 1000000000}\n"
 WRK = """
 wrk.headers["Authorization"] = "%s"
-answered, refused, told, other = 0, 0, 0, 0
+answered, refused, with_header, other = 0, 0, 0, 0
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function response(status, headers)
   if status == 200 then answered = answered + 1
   elseif status == 503 then
     refused = refused + 1
-    for name in pairs(headers) do if name:lower() == "retry-after" then told = told + 1 end end
+    for name in pairs(headers) do if name:lower() == "retry-after" then with_header = with_header + 1 end end
   else other = other + 1 end
 end
 function done(summary)
   local errors, mine = summary.errors, threads[1]
-  print(string.format("COUNTED %%d %%d %%d %%d %%d %%f", mine:get("answered"), mine:get("refused"), mine:get("told"),
-    mine:get("other"), errors.connect + errors.read + errors.write + errors.timeout, summary.duration / 1e6))
+  print(string.format("COUNTED %%d %%d %%d %%d %%d %%f", mine:get("answered"), mine:get("refused"),
+    mine:get("with_header"), mine:get("other"), errors.connect + errors.read + errors.write + errors.timeout,
+    summary.duration / 1e6))
 end
 """
 
@@ -64,7 +65,7 @@ class Counted:
 
     answered: int
     refused: int
-    told: int
+    with_header: int
     """Refused with Retry-After."""
     other: int
     broken: int
@@ -197,8 +198,8 @@ def spike(site: Site, seconds: float, connections: int) -> Iterator[str]:
     asked = sum((each.answered + each.refused + each.other) / each.seconds for each in found)
     row(f"asked for {seconds:g} s", f"{asked:.0f} a second, {connections} connections for each task")
     row("answered", f"{sum(each.answered / each.seconds for each in found):.0f} a second")
-    refused, told = sum(each.refused for each in found), sum(each.told for each in found)
-    row("refused with 503, of them with Retry-After", refused, told)
+    refused, with_header = sum(each.refused for each in found), sum(each.with_header for each in found)
+    row("refused with 503, of them with Retry-After", refused, with_header)
     row("other answers, broken connections", sum(each.other for each in found), sum(each.broken for each in found))
     row("a user meanwhile: p95, answers", p95(took), f"({shares(statuses)})")
     row("readiness meanwhile: p95, longest", p95(probed), f"{max(probed):.2f} s of {len(probed)} probes")
@@ -214,8 +215,8 @@ def spike(site: Site, seconds: float, connections: int) -> Iterator[str]:
         yield f"tasks were replaced: {before} became {after}; {new}"
     if seen - {"healthy"}:
         yield f"a target or container was taken for {seen - {'healthy'}}"
-    if told != refused or not refused:
-        yield f"of {refused} refusals {told} had Retry-After"
+    if with_header != refused or not refused:
+        yield f"of {refused} refusals {with_header} had Retry-After"
     if late and late[-1] > len(statuses) / 2:
         yield "it does not recover"
 

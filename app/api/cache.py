@@ -51,7 +51,7 @@ class CacheEntry:
 
 
 def cached(group: str | None = None) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Cache what an endpoint returns, for everybody under `group`, else for the caller alone (admins see what others
+    """Cache what an endpoint returns, for all callers under `group`, else for the caller alone (admins see what others
     own: theirs is not cached). A miss is computed once, while others wait for it. Without Redis: just the endpoint."""
 
     async def look_up(request: Request, response: Response) -> AsyncIterator[CacheEntry]:
@@ -121,7 +121,7 @@ async def _claim(cache: ResponseCache, key: CacheKey) -> bytes | Lease | None:
         if packed_or_lease is not None:
             return packed_or_lease
         await asyncio.sleep(WAIT_SECONDS)
-    return None  # whoever computes it takes too long: compute it as well
+    return None  # the request that has the lease takes too long: compute it as well
 
 
 async def _end(cache: ResponseCache, key: CacheKey, lease: Lease, packed: bytes | None) -> None:

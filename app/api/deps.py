@@ -1,5 +1,5 @@
-"""What endpoints depend on: transactions, who asks (`CurrentUser` is the account, checked), rate limits, and what the
-process has open.
+"""What endpoints depend on: transactions, the caller (`CurrentUser` is the account, checked), rate limits, and what
+the process has open.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ V1 = "/api/v1"
 
 
 class ResourcesMiddleware:
-    """Gives a request resources of its own where nobody has started the app.
+    """Gives a request resources of its own where the app was not started.
 
     So it is under a server without ASGI's lifespan (`uvicorn --lifespan off`, Lambda adapters), and for a module-level
     `client = TestClient(app)`, each of whose requests has an event loop that connections do not outlive.

@@ -1,1 +1,1 @@
-"""What every layer stands on: settings, logs, errors, security, database, Redis, metrics."""
+"""What every layer uses: settings, logs, errors, security, database, Redis, metrics."""

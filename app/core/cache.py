@@ -26,7 +26,7 @@ def user_group(user_id: uuid.UUID) -> str:
 
 
 def public_group(name: str) -> str:
-    """A group of responses that are the same for everybody."""
+    """A group of responses that are the same for all callers."""
     return f"public:{name}"
 
 
@@ -44,7 +44,7 @@ class Lease(NamedTuple):
     generation: bytes
 
 
-# Keep the response only if nobody invalidated its group since the claim; the group expires with its first response.
+# Keep the response only if its group was not invalidated since the claim; the group expires with its first response.
 FILL = """
 if (redis.call('GET', KEYS[2]) or '') == ARGV[1] then
   redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
@@ -87,7 +87,7 @@ class RedisResponseCache:
         return response
 
     async def claim(self, key: CacheKey) -> bytes | Lease | None:
-        """The response if it is there by now; else the right to compute it; else None: somebody else is at it."""
+        """The response if it is there by now; else the right to compute it; else None: another request computes it."""
         token = secrets.token_hex(8).encode()
 
         async def look() -> list[Any]:
@@ -142,7 +142,7 @@ class RedisResponseCache:
         async def invalidate() -> None:
             pipeline = self._redis.client.pipeline(transaction=False)
             for group in groups:
-                # The generation first: whoever is computing an old response must find it changed.
+                # The generation first: a request that is computing an old response must find it changed.
                 pipeline.incr(self._generation(group)).expire(self._generation(group), GENERATION_SECONDS)
                 pipeline.unlink(self._responses(group))
             await pipeline.execute()

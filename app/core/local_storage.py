@@ -24,7 +24,7 @@ def find_folder(given: Path | None, name: str) -> Path | None:
         temporary = Path(tempfile.gettempdir()) / f"{name}-{os.geteuid()}"
     except FileNotFoundError:  # no temporary directory can be written to
         return None
-    # Everybody shares the temporary directory: a folder of that name may be somebody else's trap.
+    # All users share the temporary directory: a folder of that name may be another user's trap.
     trap = temporary.exists() and (temporary.stat().st_uid != os.geteuid() or temporary.is_symlink())
     return temporary if _usable(temporary) and not trap else None
 
@@ -43,7 +43,7 @@ def prepare(folder: Path) -> None:
 
 
 def shared_key(folder: Path) -> str:
-    """The folder's signing key. Whoever asks first makes it; others wait for that."""
+    """The folder's signing key. The first process makes it; others wait for that."""
     prepare(folder)
     with open(os.open(folder / "signing-key", os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:  # noqa: PTH123 - its mode
         fcntl.flock(file, fcntl.LOCK_EX)

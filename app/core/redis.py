@@ -27,7 +27,7 @@ AWAY_SECONDS = 1.0
 """How long Redis is left alone after a failure."""
 CONNECTIONS = 50
 """Of this process; a trip takes under a millisecond, so a queue for them is short."""
-ROUNDING = 1e-6  # a request that fits exactly is let in, whatever the fractions come to
+ROUNDING = 1e-6  # a request that fits exactly is allowed, whatever the fractions add up to
 T = TypeVar("T")
 
 
@@ -130,7 +130,7 @@ def sliding_window(rate: RateLimit, previous: int, current: int, now: float) -> 
     """Judge one request by the requests that were allowed in this window and the one before it.
 
     Of the previous window counts the part that is still in sight, as if its requests had come evenly. Refused ones are
-    not counted: whoever comes back after the time that they were told finds room, however often others have tried.
+    not counted: a caller that waits for Retry-After is served, however often others have tried.
     """
     seconds, limit = rate.seconds, rate.limit
     passed = now % seconds

@@ -29,8 +29,8 @@ async def newest(session: AsyncSession, owner: uuid.UUID, *, since: datetime, li
 
 
 async def claim(session: AsyncSession, export_id: uuid.UUID, *, again: bool, lost_before: datetime) -> uuid.UUID | None:
-    """Take an export that nobody has; whose it is. `again`: the message's own run before has ended, so a running one
-    is its. Otherwise a running one is another message's, which comes again if that run dies."""
+    """Take an export that no run has; returns its owner. `again`: the message's own run before has ended, so a running
+    one is its. Otherwise a running one is another message's, which comes again if that run dies."""
     free = Export.status.in_([ExportStatus.PENDING, ExportStatus.FAILED])
     mine = (Export.status == ExportStatus.RUNNING) & (True if again else Export.started_at < lost_before)
     statement = (
@@ -52,7 +52,7 @@ async def end(session: AsyncSession, export_id: uuid.UUID, status: ExportStatus,
 
 
 async def give_up(session: AsyncSession, *, started_before: datetime) -> None:
-    """Nobody will say how these ended: their processes were killed again and again, or there is no queue."""
+    """No run will report how these ended: their processes were killed again and again, or there is no queue."""
     lost = (Export.status == ExportStatus.RUNNING) & (Export.started_at < started_before)
     await session.execute(update(Export).where(lost).values(status=ExportStatus.FAILED, finished_at=utc_now()))
 

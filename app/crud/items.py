@@ -1,4 +1,4 @@
-"""Statements on items. `owner` None: everybody's, for admins."""
+"""Statements on items. `owner` None: all users' items, for admins."""
 
 import re
 import uuid
@@ -86,7 +86,7 @@ def _selected(statement: Select[Any], everybody: bool, filters: frozenset[str]) 
 
 
 async def change(session: AsyncSession, item_id: uuid.UUID, *, version: int, values: Row) -> Row | None:
-    """Change an item if it still has this version; None when somebody was quicker."""
+    """Change an item if it still has this version; None when another request was quicker."""
     statement = (
         update(Item)
         .where(Item.id == item_id, Item.version == version)

@@ -29,6 +29,6 @@ async def revoke_user(session: AsyncSession, user_id: uuid.UUID) -> None:
 
 
 async def delete_expired(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """Forget tokens that nobody could use any more."""
+    """Delete a user's expired tokens."""
     expired = delete(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.expires_at < utc_now())
     await session.execute(expired)

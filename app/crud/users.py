@@ -46,8 +46,8 @@ async def lock(
 ) -> User | None:
     """An account, locked until the transaction ends; with a token's version only if that still speaks for it.
 
-    Waits for whoever has it locked, and sees what they did. Rows that refer to it can be made meanwhile, unless it is
-    going to be deleted or given another address (FOR NO KEY UPDATE against FOR UPDATE).
+    Waits for the transaction that has it locked, and sees its changes. Rows that refer to it can be made meanwhile,
+    unless `for_delete`: it may be deleted or given another address (FOR UPDATE instead of FOR NO KEY UPDATE).
     """
     account = User.id == user_id if token_version is None else _is_active(user_id, token_version)
     statement = select(User).where(account).with_for_update(key_share=not for_delete)

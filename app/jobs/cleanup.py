@@ -1,6 +1,6 @@
-"""`python -m app.jobs.cleanup`: deletes what nobody needs any more, once a day. Safe to run twice and at once.
+"""`python -m app.jobs.cleanup`: deletes what is not needed any more, once a day. Safe to run twice and at once.
 
-It works with the app's own role. What it was stopped in the middle of, the next run goes on with.
+It works with the app's own role. When it is stopped half-way, the next run continues.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ KEYS_KEPT = timedelta(hours=24)
 BATCH = 1000
 """Rows of one transaction: few enough that a login, which deletes its user's expired tokens, hardly waits for them."""
 STATEMENT_SECONDS = 60
-"""Longer than a request's: nobody waits for this job, and looking for old rows locks none."""
+"""Longer than a request's: no request waits for this job, and looking for old rows locks none."""
 
 
 async def clean_up(database: Database, now: datetime) -> dict[str, int]:
@@ -84,7 +84,7 @@ def main() -> int:
     try:
         counts = asyncio.run(_run(settings))
     except (DBAPIError, OSError) as error:
-        log.error("clean-up failed, the next run goes on with it", extra={"error": first_line(error)})
+        log.error("clean-up failed, the next run continues it", extra={"error": first_line(error)})
         return 1
     log.info("clean-up done", extra={**counts, "seconds": round(time.perf_counter() - start, 3)})
     return 0

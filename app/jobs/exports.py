@@ -15,7 +15,7 @@ from app.jobs.job import JobContext, job
 from app.models import ExportStatus, utc_now
 
 SEND_AGAIN = timedelta(minutes=5)
-"""An export that nobody has taken by then is sent again: the queue was away, or the process that had it is gone."""
+"""An export that no worker has taken by then is sent again: the queue was away, or the process that had it is gone."""
 COLUMNS = ("id", "title", "description", "status", "created_at", "updated_at")
 PAGE = 1000
 """Rows of one query: a user may have more items than fit into memory, or than one statement's time-out allows."""
@@ -24,7 +24,7 @@ IN_MEMORY = 1024 * 1024
 
 
 async def overdue(context: JobContext) -> list[tuple[uuid.UUID]]:
-    """Exports that nobody has taken. One whose run has vanished, and that is not tried any more, has failed."""
+    """Exports that no worker has taken. One whose run has vanished, and that is not tried any more, has failed."""
     now = utc_now()
     async with context.database.unit() as unit:
         await export_crud.give_up(unit.session, started_before=now - context.lost_after)
@@ -46,7 +46,7 @@ async def export(context: JobContext, export_id: uuid.UUID) -> None:
                 rows = await _write(context, owner, cast(BinaryIO, file))
                 file.seek(0)
                 await context.files.put(export_id, cast(BinaryIO, file))
-    except BaseException as error:  # a process that is told to stop leaves it to the next one
+    except BaseException as error:  # a process that is asked to stop leaves it to the next one
         failed = context.last and isinstance(error, Exception)
         await _end(context, export_id, ExportStatus.FAILED if failed else ExportStatus.PENDING, None)
         raise

@@ -18,7 +18,7 @@ from app.models import ExportFile
 CHUNK = 64 * 1024
 CONNECT_SECONDS = 1
 REQUEST_SECONDS = 3
-"""How long S3 may say nothing to a request, for which somebody waits."""
+"""How long S3 may say nothing to a request, which a client waits for."""
 JOB_SECONDS = 20
 """How long S3 may say nothing to a job, which is tried again anyway."""
 
@@ -62,7 +62,7 @@ class BucketFiles:
 
     def __init__(self, settings: Settings, seconds: float) -> None:
         self._bucket = settings.exports_bucket
-        # One try: whoever asked is told to come again, or is a job that is tried again.
+        # One try: a client is asked to come again, and a job is tried again anyway.
         limits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=seconds, retries={"total_max_attempts": 1})
         self._s3: Any = boto3.client("s3", region_name=settings.aws_region, config=limits)
 

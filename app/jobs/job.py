@@ -81,6 +81,6 @@ def job(*, overdue: Overdue | None = None) -> Callable[[Function[P]], Job[P]]:
 def all_jobs() -> dict[str, Job[Any]]:
     """Every job of this folder, by name."""
     for module in pkgutil.iter_modules(app.jobs.__path__):
-        if module.name != "worker":  # it is who asks, and imports Celery, which a laptop does without
+        if module.name != "worker":  # it is the caller, and imports Celery, which a laptop does without
             importlib.import_module(f"app.jobs.{module.name}")
     return _jobs

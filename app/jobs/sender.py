@@ -1,4 +1,4 @@
-"""Handing jobs to whoever runs them: Celery where there is a queue, else this process."""
+"""Sends jobs to what runs them: Celery where there is a queue, else this process."""
 
 import asyncio
 import logging

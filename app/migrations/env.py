@@ -26,7 +26,7 @@ def run(connection: Connection) -> None:
 
 
 def show(dialect: str) -> None:
-    """Print the SQL of the migrations that were asked for; nobody is asked about the database."""
+    """Print the SQL of the migrations that were asked for; the database is not asked for anything."""
     context.configure(
         dialect_name=dialect, target_metadata=Base.metadata, transaction_per_migration=True, literal_binds=True
     )

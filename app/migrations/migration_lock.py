@@ -1,4 +1,4 @@
-"""One migration at a time, whoever starts it, and a failure that says who was in the way and how the database is left.
+"""One migration at a time, wherever it is started; a failure says who was in the way and how the database is left.
 
 `env.py` runs everything through `run_alone`, so `python -m app.migrate` and Alembic's own command keep the same rules.
 """
@@ -91,7 +91,7 @@ def _heads(connection: Connection) -> list[str]:
 def _engine(settings: Settings) -> AsyncEngine:
     if not settings.on_postgres:
         engine = create_async_engine(settings.url, poolclass=NullPool, connect_args={"timeout": TURN_SECONDS})
-        # SQLite changes a table by making it anew; with foreign keys on, dropping the old one would delete what
+        # SQLite changes a table by making a new one; with foreign keys on, dropping the old one would delete what
         # refers to its rows.
         prepare_sqlite(engine, foreign_keys=False)
         return engine

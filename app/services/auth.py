@@ -36,7 +36,7 @@ async def login(resources: Resources, unit: UnitOfWork, *, email: str, password:
 
 
 def _normal(address: str) -> str:
-    """As it was registered. What is no address is nobody's: no account has an empty one."""
+    """As it was registered; empty for what is no address, which no account has."""
     try:
         return normal_address(address)
     except ValueError:

@@ -21,7 +21,7 @@ CHANGED = "The item has been changed since you read it."
 
 
 async def read(database: Database, *, user: ActiveUser, item_id: uuid.UUID) -> ItemRead:
-    """One item. An item of somebody else is as absent as one that is not there."""
+    """One item. Another user's item is a 404, as one that does not exist."""
     row = await item_crud.read(database.reader, item_id, owner=None if user.is_admin else user.id)
     if row is None:
         raise Problem(404, MISSING)
@@ -29,7 +29,7 @@ async def read(database: Database, *, user: ActiveUser, item_id: uuid.UUID) -> I
 
 
 async def page(database: Database, *, user: ActiveUser, query: ItemQuery) -> Page[ItemRead]:
-    """A page of the user's items, or of everybody's for admins."""
+    """A page of the user's items, or of all users' for admins."""
     owner = None if user.is_admin else user.id
     filters = query.model_dump(include=set(item_crud.FILTERS), exclude_none=True)
     column = query.sort.removeprefix("-")

@@ -73,7 +73,7 @@ async def change_me(unit: UnitOfWork, *, user: ActiveUser, data: UserUpdate) -> 
 
 
 async def change_password(resources: Resources, unit: UnitOfWork, *, user: ActiveUser, data: PasswordChange) -> None:
-    """Change the password, and end all logins: whoever knew the old one is out."""
+    """Change the password, and end all logins, those with the old password too."""
     credentials = await user_crud.read_credentials(resources.database.reader, User.id == user.id)
     if credentials is None or credentials["token_version"] != user.token_version:
         raise not_authenticated()  # it was changed since the request came in
@@ -88,7 +88,7 @@ async def change_password(resources: Resources, unit: UnitOfWork, *, user: Activ
 
 async def delete_me(unit: UnitOfWork, *, user: ActiveUser) -> None:
     """Delete the account and everything that belongs to it. The last admin stays."""
-    # Locked before the account itself, for whoever locks admins locks them in the same order.
+    # Locked before the account itself: all that lock admins do it in the same order.
     admins = await user_crud.lock_admins(unit.session) if user.is_admin else []
     if [admin.id for admin in admins] == [user.id]:
         raise Problem(409, "The last admin stays: make another one first.")

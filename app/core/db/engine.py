@@ -15,7 +15,7 @@ from app.core.observability.logging import first_line
 from app.core.settings import Settings
 
 BROKEN = (OSError, RuntimeError, asyncpg.InternalClientError)
-"""What a connection that broke raises beside the driver's errors. RuntimeError is uvloop's: the transport closed."""
+"""What a broken connection raises besides the driver's errors. RuntimeError is uvloop's: the transport closed."""
 READ_ONLY = "25006"
 """The SQLSTATE of a write to a standby."""
 
@@ -86,7 +86,7 @@ def tls_context(authority: str) -> ssl.SSLContext:
 
 
 def prepare_sqlite(engine: AsyncEngine, *, foreign_keys: bool = True) -> None:
-    """Foreign keys, readers beside a writer, and writers that queue instead of failing half-way."""
+    """Foreign keys, readers next to a writer, and writers that queue instead of failing half-way."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:

@@ -13,7 +13,7 @@ Check = Callable[[], Awaitable[None]]
 
 class Health:
     """Only start-up depends on the database: a task that has reached it once stays in the load balancer while the
-    database is away, for taking out every task at once would help nobody. The answer says what is down all the same.
+    database is away, for no request is served better without any task. The answer says what is down all the same.
     """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:

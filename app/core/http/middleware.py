@@ -1,5 +1,5 @@
 """What surrounds every request, from the outside: its id, headers, metrics and log line; how many there are at once;
-which hosts and how large bodies are served, and the answer to an error that nobody foresaw.
+which hosts and how large bodies are served, and the answer to an unexpected error.
 
 CORS stands between the first layer and the others, so that a page of another origin may read a refusal.
 """
@@ -24,7 +24,7 @@ from app.core.settings import Settings
 log = logging.getLogger("app.request")
 PROBES = ("/livez", "/readyz")  # asked by address, whatever names the app answers to
 CLIENT_CLOSED_REQUEST = 499
-"""As nginx counts it, and no error of the server's: nobody is there to read a response."""
+"""nginx's status for a client that left: no error of the server's, and no client is left to read a response."""
 _ID = re.compile(r"[\w.:=;-]{1,128}", re.ASCII)
 _TRACE = re.compile(r"Root=([\w-]+)|^00-([0-9a-f]{32})-")
 SECURITY_HEADERS = {
@@ -45,8 +45,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 RETRY_SECONDS = 1
 """The least that the header can say; a full worker is expected to have room sooner (docs/app.md, Overload).
 
-Who is refused is told so after as long: a client that asks again at once would else take the time of those that were
-let in, each of which waits for the event loop some ten times, behind every refusal of that turn."""
+A refusal is sent after as long: a client that asks again at once would otherwise slow down the requests that are being
+served, each of which waits for the event loop some ten times, behind every refusal of that turn."""
 HELD = 10
 """Times the limit: so many wait for their refusal, some 10 KB each, and who comes then is refused at once."""
 
@@ -133,7 +133,7 @@ class _Exchange:
 
     def _local(self, location: bytes) -> bytes:
         """A redirect to this app itself, as the one that adds a slash, without the host that the caller named: behind a
-        load balancer nobody here knows its own name, and a cache would keep what an attacker made of it."""
+        load balancer a task does not know its own name, and a cache would keep what an attacker made of it."""
         parts = urlsplit(location)
         if parts.netloc.lower() != self.headers.get(b"host", b"").lower():
             return location
@@ -206,7 +206,7 @@ class ConcurrencyLimitMiddleware:
 
 
 class GuardMiddleware:
-    """Which hosts and how large bodies are served, and the answer to an error that nobody foresaw."""
+    """Which hosts and how large bodies are served, and the answer to an unexpected error."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app

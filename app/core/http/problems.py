@@ -54,7 +54,7 @@ def problem_response(
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the app answer every error as a problem; what nobody foresaw is answered by GuardMiddleware."""
+    """Make the app answer every error as a problem; GuardMiddleware answers unexpected ones."""
 
     @app.exception_handler(Problem)
     async def _on_problem(request: Request, error: Problem) -> ProblemResponse:

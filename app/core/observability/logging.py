@@ -1,8 +1,8 @@
 """Logs: one line an event, JSON in containers and readable text in a terminal, the same for every library.
 
-A share of the requests has lines (LOG_SAMPLE_RATE), and all that somebody will look for. `sample_rate` on a line is the
-rate that it was chosen at, so that 1 / sample_rate, summed, is how many requests there were. The choice follows from
-the trace, or the request's id: all lines of a request are there or none is (docs/app.md, Logs).
+A share of the requests has lines (LOG_SAMPLE_RATE), and so have all that failed or were slow. `sample_rate` on a line
+is the rate that it was chosen at, so that 1 / sample_rate, summed, is how many requests there were. The choice follows
+from the trace, or the request's id: all lines of a request are there or none is (docs/app.md, Logs).
 """
 
 import json

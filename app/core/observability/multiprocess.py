@@ -2,7 +2,7 @@
 
 prometheus_client sums them, and leaves two things to us. What ended processes have counted is added to one file, so
 that files do not pile up. And exemplars, the last trace of each bucket of a histogram: each process writes its own to a
-file of slots beside its metrics, and who serves the sum puts the newest of all into it.
+file of slots next to its metrics, and the process that serves the sum puts the newest of all into it.
 """
 
 import json
@@ -27,7 +27,7 @@ MAX_SLOTS = 4096
 Key = tuple[str, frozenset[tuple[str, str]]]
 _slots: dict[Key, int] = {}
 _exemplars: tuple[int, int] = (0, -1)  # whose file it is, and its descriptor
-_ended_lock = Lock()  # nobody reads while a file of an ended process is added to the others'
+_ended_lock = Lock()  # no reads while a file of an ended process is added to the others'
 
 
 def _folder() -> Path:

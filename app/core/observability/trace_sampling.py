@@ -10,7 +10,7 @@ from opentelemetry.util.types import Attributes
 
 class TraceSampler(Sampler):
     """A share of those that begin here, and what a caller has decided on; never a lone statement, as of the probes and
-    of what a process looks for by the clock."""
+    of what a process looks for on a schedule."""
 
     def __init__(self, share: float) -> None:
         self._sampler = ParentBased(TraceIdRatioBased(share))

@@ -1,6 +1,6 @@
 """Traces: spans of requests, statements, Redis and jobs, sent to an OpenTelemetry collector where one is named.
 
-Without OTEL_EXPORTER_OTLP_ENDPOINT nothing that traces is imported, and `is_on` stays False: whoever would call a
+Without OTEL_EXPORTER_OTLP_ENDPOINT nothing that traces is imported, and `is_on` stays False: code that would call a
 function here looks at it first.
 OpenTelemetry's SDK reads more variables by itself: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*.
 """
@@ -82,7 +82,7 @@ def requests_config() -> TelemetryConfig:
 
 
 def name_request(request_id: str) -> None:
-    """Keep in the request's span the id that the caller is told."""
+    """Keep in the request's span the id that the response has."""
     from opentelemetry.trace import get_current_span
 
     get_current_span().set_attribute("app.request_id", request_id)
