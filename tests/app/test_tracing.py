@@ -137,7 +137,7 @@ def test_a_request_its_statements_redis_and_its_job_are_one_trace_which_the_log_
             variables = environment(**known, OTEL_SERVICE_NAME="shop-worker")
             worker = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=out, stderr=out)
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{web.port}/api/v1", timeout=20) as api:
+            with httpx.Client(base_url=f"http://127.0.0.1:{web.port}/api/v1", timeout=60) as api:
                 _one_trace(api, collector, web)
                 _a_job(api, collector, log)
         finally:

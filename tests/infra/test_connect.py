@@ -87,7 +87,7 @@ def test_a_tunnel_goes_on_through_the_task_that_takes_over(monkeypatch: pytest.M
     said: list[str] = []
     with tasks.tunnel(said.append) as opened:
         tasks.number = 2
-        until(lambda: len(said) == 2, 20)
+        until(lambda: len(said) == 2, 120)
         socket.create_connection(("127.0.0.1", opened.local_port)).close()
     assert said[0] == "The task 1 has ended. Connecting again."
     assert "through the task 2" in said[1]

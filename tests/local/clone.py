@@ -58,7 +58,7 @@ class Clone:
 
     def status(self) -> dict[str, Any]:
         process = self.start("status", "--json")
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=COMMAND_SECONDS)
         found: dict[str, Any] = json.loads(stdout)
         return found
 
@@ -75,7 +75,7 @@ class Clone:
         if not url and not self.url:
             self.url = self.status()["url"]
         parts = urlsplit(url or self.url)
-        connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=60)
         try:
             connection.request(method, path, body or None, {"Host": parts.netloc, "Content-Type": "application/json"})
             answer = connection.getresponse()

@@ -30,7 +30,7 @@ class Stack:
 
     def run(self, *arguments: str, code: int = 0) -> str:
         command = [self.pulumi, *arguments, "--non-interactive"]
-        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=900)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -47,7 +47,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 def run(clone: Clone, *arguments: str) -> subprocess.CompletedProcess[str]:
     process = clone.start(*arguments)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=900)
     return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
 

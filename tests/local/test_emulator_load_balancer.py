@@ -69,7 +69,7 @@ def test_a_target_that_closes_or_speaks_no_http_is_a_502_that_does_not_name_it(f
 
 
 def test_an_answer_keeps_its_headers_and_one_that_breaks_off_is_not_completed(faulty: Site) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", faulty.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", faulty.port, timeout=60)
     host = {"Host": f"{faulty.name}.alb.localhost:{faulty.port}"}
     connection.request("GET", "/", headers=host)
     answer = connection.getresponse()

@@ -106,7 +106,7 @@ def test_the_image_is_a_hundred_megabytes_above_its_base(clone: Clone) -> None:
 def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: Clone) -> None:
     url = clone.status()["url"].rstrip("/")
     host = urlsplit(url)
-    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=60) as api:
         ready = api.get("/readyz").json()
         assert {name: d["status"] for name, d in ready["dependencies"].items()} == {"database": "up", "redis": "up"}
         assert api.post("/api/v1/users/", json=ADA).status_code == 201
@@ -253,7 +253,7 @@ def test_the_logs_of_app_and_emulator_can_be_read(clone: Clone) -> None:
     assert create_from_values.stdout
     assert json.loads(create_from_values.stdout.readline())["line"]["status"] == 404
     create_from_values.terminate()
-    assert create_from_values.communicate(timeout=20) == ("", "")
+    assert create_from_values.communicate(timeout=120) == ("", "")
     assert clone.slipway("logs", "emulator")
 
 
@@ -344,7 +344,7 @@ def test_a_change_taken_back_is_deployed_with_secrets_made_anew_and_a_configured
 def _asked(clone: Clone, method: str, path: str, token: str = "", **more: Any) -> httpx.Response:
     host = urlsplit(clone.status()["url"])
     headers = {"host": host.netloc} | ({"authorization": f"Bearer {token}"} if token else {})
-    return httpx.request(method, f"http://127.0.0.1:{host.port}{path}", headers=headers, timeout=20, **more)
+    return httpx.request(method, f"http://127.0.0.1:{host.port}{path}", headers=headers, timeout=60, **more)
 
 
 def _token(clone: Clone) -> str:
@@ -434,7 +434,7 @@ def lighthouses(clone: Clone) -> int:
     """How many of Ada's items there are, asked after a new login."""
     url = clone.status()["url"].rstrip("/")
     host = urlsplit(url)
-    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=60) as api:
         form = {"username": ADA["email"], "password": ADA["password"]}
         api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
         return api.get("/api/v1/items/").text.count("Lighthouse")

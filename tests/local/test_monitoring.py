@@ -57,7 +57,7 @@ class Watched:
         (task,) = self.tasks(self.services()["prometheus"])
         found = {d["name"]: d["value"] for a in task["attachments"] for d in a["details"]}
         url = f"http://{found['privateIPv4Address']}:9090/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             told = json.load(answer)
         assert told["status"] == "success", told
         return told["data"]
@@ -74,7 +74,7 @@ class Watched:
         host = urllib.parse.urlsplit(self.clone.status()["url"])
         there = {"base_url": f"http://127.0.0.1:{host.port}", "headers": {"host": host.netloc}}
         form = {"username": ADA["email"], "password": ADA["password"]}
-        with httpx.Client(**there, timeout=20) as api:
+        with httpx.Client(**there, timeout=60) as api:
             token = api.post("/api/v1/auth/token", data=form).json()["access_token"]
             api.headers["authorization"] = f"Bearer {token}"
             yield api
@@ -245,7 +245,7 @@ def test_a_task_by_the_clock_that_fails_is_told_of_and_one_that_does_well_is_not
         return arn
 
     well, wrong = run("exit 0"), run("exit 3")
-    until(lambda: any(wrong in message for message in told().values()), 30)
+    until(lambda: any(wrong in message for message in told().values()))
     # In quotes, as a template of EventBridge's is.
     (message,) = [each for each in told().values() if each.startswith(f'"{family}: a task has failed')]
     assert "Essential container in task exited" in message

@@ -42,7 +42,7 @@ def command(clone: Clone, *arguments: str, typed: str = "", code: int = 0) -> tu
         input=typed,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=900,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout), done.stdout + done.stderr

@@ -117,7 +117,7 @@ def export(shop: Shop, *, until_done: bool = True) -> str:
     """An export of items of a new account: the file at its end, or nothing where that is not waited for."""
     host = shop.outputs("staging")["url"].split("//")[1].rstrip("/")
     account = ADA | {"email": f"{os.urandom(4).hex()}@example.com"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{shop.clone.port}", headers={"host": host}, timeout=20) as api:
+    with httpx.Client(base_url=f"http://127.0.0.1:{shop.clone.port}", headers={"host": host}, timeout=60) as api:
         assert api.post("/api/v1/users/", json=account).status_code == 201
         form = {"username": account["email"], "password": account["password"]}
         api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"

@@ -94,7 +94,7 @@ def configure(clone: Clone, *settings: str) -> None:
 def api(clone: Clone) -> Iterator[httpx.Client]:
     """Somebody who is logged in."""
     host = urlsplit(clone.status()["url"])
-    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=20) as api:
+    with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=60) as api:
         assert api.post("/api/v1/users/", json=ADA).status_code == 201
         form = {"username": ADA["email"], "password": ADA["password"]}
         api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"

@@ -120,7 +120,7 @@ def start(arguments: list[str], port: int, log: Path) -> subprocess.Popen[bytes]
     command = [sys.executable, "-m", "tests.local.rights.server", "--port", str(port), *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)

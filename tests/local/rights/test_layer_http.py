@@ -24,7 +24,7 @@ Unique = Callable[[str], str]
 
 
 def http_status(aws: LocalAws, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=60)
     connection.request(method, path, body, headers or {})
     return connection.getresponse().status
 

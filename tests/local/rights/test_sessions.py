@@ -206,7 +206,7 @@ def test_a_secret_is_read_with_its_key(aws: LocalAws, unique: Unique) -> None:
 
 def test_a_task_gets_its_roles_credentials(aws: LocalAws, unique: Unique, monkeypatch: pytest.MonkeyPatch) -> None:
     role = aws.role(unique("task"), allow("s3:ListAllMyBuckets"))
-    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=60)
     connection.request("GET", f"/_test/task?{role}")
     path = connection.getresponse().read().decode()
     assert path.startswith("/v2/credentials/")
@@ -230,7 +230,7 @@ def test_the_registrys_password_has_its_roles_rights(aws: LocalAws, unique: Uniq
     token = aws.as_role("ecr", role).get_authorization_token()["authorizationData"][0]["authorizationToken"]
 
     def status(method: str, path: str, **headers: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=60)
         connection.request(method, f"/v2/{path}", headers=headers or {"Authorization": f"Basic {token}"})
         return connection.getresponse().status
 
