@@ -14,6 +14,7 @@ import pytest
 
 from slipway.config.errors import SlipwayError
 from slipway_local import clean, go_build, local_logs, local_stack, plotly_dashboards, up_down
+from slipway_local.emulator import credentials_address
 from slipway_local.emulator.process import Emulator
 from slipway_local.session import Session
 from slipway_local.status import EnvironmentStatus
@@ -60,6 +61,16 @@ def test_caches_of_an_environment_that_runs_are_kept(monkeypatch: pytest.MonkeyP
     with pytest.raises(SlipwayError, match="The local environment is running: its caches are in use") as refusal:
         clean.remove_caches()
     assert refusal.value.fix == "slipway down"
+
+
+def test_down_is_no_error_where_neither_the_local_aws_nor_a_docker_engine_runs(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{clone}/no-engine.sock")
+    monkeypatch.setattr(credentials_address.psutil, "net_connections", lambda _: [])  # of other emulators
+    monkeypatch.setattr(up_down, "stop_managed_docker", lambda: False)  # this machine's is not the test's
+    up_down.down()
+    assert "Nothing of the local environment is left running." in capsys.readouterr().err
 
 
 def test_a_log_that_was_never_written_is_named(clone: Path) -> None:

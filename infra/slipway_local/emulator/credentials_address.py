@@ -55,14 +55,17 @@ def _create_network() -> None:
 
 
 def remove_network_if_unused() -> None:
-    """Removes the network, unless an emulator listens on its address, or that is unknown."""
+    """Removes the network, unless an emulator listens on its address, that is unknown, or no engine runs."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.Error:
         return
     if any(c.laddr and c.laddr.ip == ADDRESS and c.status == psutil.CONN_LISTEN for c in connections):
         return
-    client = docker.from_env(timeout=30)
+    try:
+        client = docker.from_env(timeout=30)
+    except docker.errors.DockerException:  # `down` where nothing runs
+        return
     for network in client.networks.list(names=[f"^{NETWORK_NAME}$"]):
         try:
             network.remove()
