@@ -6,12 +6,14 @@ So checks and migrations run in the account of the resources, regardless of the 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, cached_property
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import boto3
 import botocore.session
@@ -48,15 +50,18 @@ class AwsSession:
     """Maximum attempts of a request that AWS throttles or does not answer."""
     clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Service -> client: creating one takes longer than a request."""
+    turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    """Held while a client is created: botocore allows that in one thread at a time, and hooks run in several."""
 
     def client(self, service: str) -> Any:
         """A client of a service."""
-        if service not in self.clients:
-            retries: Any = {"mode": "standard", "max_attempts": self.attempts}
-            config = Config(retries=retries, proxies=dict(self.proxies) or None)
-            endpoint = self.endpoints.get(service)
-            self.clients[service] = self.session.client(service, endpoint_url=endpoint, config=config)
-        return self.clients[service]
+        with self.turn:
+            if service not in self.clients:
+                retries: Any = {"mode": "standard", "max_attempts": self.attempts}
+                config = Config(retries=retries, proxies=dict(self.proxies) or None)
+                endpoint = self.endpoints.get(service)
+                self.clients[service] = self.session.client(service, endpoint_url=endpoint, config=config)
+            return self.clients[service]
 
     @cached_property
     def account(self) -> str:
@@ -96,18 +101,29 @@ class AwsSession:
         return self
 
 
+_program_sessions: WeakKeyDictionary[Any, AwsSession] = WeakKeyDictionary()
+"""A running program's root resource -> its session."""
+
+
 def open_stack_aws_session() -> AwsSession:
-    """Opens a session with the configuration `aws:*` of the running program's stack.
+    """Returns a session with the configuration `aws:*` of the running program's stack: one for all hooks of a program.
 
     Raises `pulumi.RunError`, which Pulumi prints without a stack trace, for a profile that does not exist.
     """
     import pulumi  # here, for it costs commands half a second
     from pulumi.runtime.config import CONFIG
+    from pulumi.runtime.settings import get_root_resource
 
+    root = get_root_resource()
+    if root in _program_sessions:
+        return _program_sessions[root]
     try:
-        return create_aws_session({key[4:]: value for key, value in CONFIG.get().items() if key.startswith("aws:")})
+        aws = create_aws_session({key[4:]: value for key, value in CONFIG.get().items() if key.startswith("aws:")})
     except SlipwayError as error:
         raise pulumi.RunError(str(error)) from None
+    if root is not None:
+        _program_sessions[root] = aws
+    return aws
 
 
 def create_aws_session(provider_config: Mapping[str, Any]) -> AwsSession:
@@ -145,7 +161,7 @@ def create_aws_session(provider_config: Mapping[str, Any]) -> AwsSession:
 
 
 def _share_service_data_loader(session: Any) -> None:
-    """Shares AWS's service descriptions among sessions: each hook of a program opens one, and reading them is slow."""
+    """Shares AWS's service descriptions among sessions: reading them is slow."""
     session.register_component("data_loader", _service_data_loader(session.get_config_variable("data_path")))
 
 
