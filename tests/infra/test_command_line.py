@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -220,3 +221,11 @@ def test_the_errors_of_a_json_preview_are_shown(tmp_path: Path) -> None:
         run_pulumi(["preview", "--json"], tmp_path, binary=pulumi)
     assert failed.value.message == "`pulumi preview --json` failed:\nAccessDenied: ecs:DescribeServices"
     assert read_json_errors('{"steps": []}') == read_json_errors("error: no stack") == ""
+
+
+def test_the_command_line_starts_without_what_single_commands_need() -> None:
+    """Each Tab asks it for completions, and settings, boto3 and Pulumi take longer to import than all commands."""
+    program = "import sys, slipway.cli.main; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "slipway.cli.check_command" in modules
+    assert not {"pydantic", "boto3", "pulumi", "docker", "slipway.config.settings"} & set(modules)

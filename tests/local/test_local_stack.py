@@ -15,6 +15,7 @@ from slipway.config.project import project_name
 from slipway.config.settings import Settings
 from slipway_local import local_stack, up_down
 from slipway_local.provider import journal
+from slipway_local.provider.types import RESOURCE_TYPES
 from slipway_local.session import Session, state_dir
 from slipway_local.toolchain import Toolchain
 
@@ -95,7 +96,7 @@ def test_an_orphan_that_cannot_be_deleted_is_named_with_the_reason(
 
     orphan = {"type": "aws:sqs/queue:Queue", "id": "jobs", "properties": {}}
     monkeypatch.setattr(journal, "find_orphaned_resources", lambda *_: [orphan])
-    monkeypatch.setitem(local_stack.RESOURCE_TYPES, "aws:sqs/queue:Queue", Queue())  # type: ignore[arg-type]
+    monkeypatch.setitem(RESOURCE_TYPES, "aws:sqs/queue:Queue", Queue())  # type: ignore[arg-type]
     with pytest.raises(SlipwayError) as failure:
         local_stack._delete_orphaned_resources(session_of(tmp_path, ""), {}, "local")
     assert failure.value.message.startswith(

@@ -14,7 +14,6 @@ from slipway.cli.console import stdout_console
 from slipway.cli.exit_codes import ExitCode
 from slipway.cli.prompts import JsonOption
 from slipway.config.errors import SlipwayError
-from slipway.config.stack_config import list_stack_files
 
 
 def check(
@@ -25,6 +24,8 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check stack files and app.yaml: values, the plan, AWS security controls. Exits 1 for an error."""
+    from slipway.config.stack_config import list_stack_files  # the command line starts faster without it
+
     results = [_check_stack(stack) for stack in stacks or list_stack_files()]
     if as_json:
         sys.stdout.write(json.dumps({"stacks": results}, indent=2) + "\n")

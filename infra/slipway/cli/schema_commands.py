@@ -10,7 +10,6 @@ import typer
 from slipway.cli.console import stdout_console
 from slipway.config.errors import SlipwayError
 from slipway.config.project import project_root
-from slipway.config.schemas import generate_project_files
 from slipway.config.text_files import read_text_file
 
 
@@ -35,6 +34,8 @@ def find_outdated_files(root: Path) -> dict[Path, str]:
 
     Includes the table of docs only if the project has its folder. Raises `SlipwayError`.
     """
+    from slipway.config.schemas import generate_project_files  # the command line starts faster without it
+
     outdated = {}
     for path, text in generate_project_files(root).items():
         file = root / path

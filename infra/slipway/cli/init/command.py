@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from slipway.cli.init import report
 from slipway.cli.init.files import FileResult, compare, write
 from slipway.cli.init.kit import installed_version, kit_in_use, write_lock
 from slipway.cli.init.notes import NOTES_FILE, InitNotes, read_notes, write_notes
-from slipway.cli.init.plan import InitOptions, InitPlan, is_kept_by_kit, make_plan
 from slipway.cli.init.questions import Questions
 from slipway.config.errors import SlipwayError
-from slipway.config.schemas import write_uncommitted_schemas
+
+if TYPE_CHECKING:  # the command line starts faster without it
+    from slipway.cli.init.plan import InitPlan
 
 
 def init(
@@ -43,6 +43,10 @@ def init(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
 ) -> None:
     """Write the files that deploy the FastAPI app of a repository. Never changes existing files."""
+    from slipway.cli.init import report
+    from slipway.cli.init.plan import InitOptions, make_plan
+    from slipway.config.schemas import write_uncommitted_schemas
+
     if not folder.is_dir():
         raise SlipwayError(f"{folder} is not a folder.", "Run init in your app's repository.")
     root = folder.resolve()
@@ -80,6 +84,8 @@ def init(
 
 def _note(root: Path, plan: InitPlan, results: list[FileResult]) -> None:
     """Records what the sources alone give of the files that init wrote, or found identical: the base of upgrades."""
+    from slipway.cli.init.plan import is_kept_by_kit
+
     former = read_notes(root)
     recorded = {result.file.path for result in results if result.state in ("new", "same", "adds lines")}
     files = {
@@ -100,7 +106,9 @@ def _note(root: Path, plan: InitPlan, results: list[FileResult]) -> None:
 
 def _lock(root: Path, results: list[FileResult]) -> str:
     """Writes infra/uv.lock if there is none; returns the result as text."""
-    if (root / report.LOCK).exists():
+    from slipway.cli.init.report import LOCK
+
+    if (root / LOCK).exists():
         return "unchanged"
     return (
         "written by `uv lock`"

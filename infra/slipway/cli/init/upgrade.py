@@ -7,19 +7,20 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from slipway.cli.exit_codes import ExitCode
-from slipway.cli.init import reference
 from slipway.cli.init.files import PlannedFile, missing_lines
 from slipway.cli.init.kit import installed_version, kit_in_use, write_lock
 from slipway.cli.init.notes import InitNotes, read_notes, write_notes
-from slipway.cli.init.plan import APP_FILE, InitOptions, InitPlan, is_kept_by_kit, make_plan
 from slipway.cli.init.questions import Questions
 from slipway.config.errors import SlipwayError
+
+if TYPE_CHECKING:  # the command line starts faster without it
+    from slipway.cli.init.plan import InitPlan
 
 Outcome = Literal["new", "updated", "merged", "conflict", "unchanged", "yours", "removed by you", "no longer written"]
 WORDS: dict[Outcome, str] = {
@@ -53,6 +54,8 @@ def upgrade(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
 ) -> None:
     """Bring the files that init wrote to this version of the kit, with your changes. Conflicts are marked."""
+    from slipway.cli.init.plan import InitOptions, make_plan
+
     root = folder.resolve()
     notes = read_notes(root)
     if notes is None:
@@ -79,6 +82,9 @@ def upgrade(
 
 def kit_files(plan: InitPlan, notes: InitNotes) -> list[PlannedFile]:
     """Returns the files that init would write, without the reference app's: those are the team's."""
+    from slipway.cli.init import reference
+    from slipway.cli.init.plan import APP_FILE, is_kept_by_kit
+
     planned = [file for file in plan.files if is_kept_by_kit(file.path)]
     if not notes.from_reference:
         return planned
