@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ from botocore.stub import Stubber
 
 from slipway.config.errors import SlipwayError
 from slipway.config.local_aws import LOCAL_ACCOUNT
-from slipway.release.aws_session import AwsSession, create_aws_session, parse_duration_seconds
+from slipway.release.aws_session import (
+    AwsSession,
+    create_aws_session,
+    open_stack_aws_session,
+    parse_duration_seconds,
+)
 
 CLUSTER = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop-prod"
 
@@ -135,3 +141,24 @@ def test_a_duration_that_is_none_is_refused() -> None:
     assert parse_duration_seconds("2h") == 7200
     with pytest.raises(SlipwayError, match="soon' is not a duration"):
         parse_duration_seconds("soon")
+
+
+def test_the_hooks_of_a_program_share_one_session_and_another_program_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A role is assumed once for all of them, and AWS's service descriptions are read once."""
+
+    class Root:
+        """A program's root resource."""
+
+    config = SimpleNamespace(get=lambda: {"aws:region": "eu-central-1"})
+    monkeypatch.setattr("pulumi.runtime.config.CONFIG", config)
+    first, second = Root(), Root()
+    monkeypatch.setattr("pulumi.runtime.settings.get_root_resource", lambda: first)
+    opened = open_stack_aws_session()
+    assert open_stack_aws_session() is opened
+    assert opened.client("ecs") is opened.client("ecs")
+    monkeypatch.setattr("pulumi.runtime.settings.get_root_resource", lambda: second)
+    assert open_stack_aws_session() is not opened
+    monkeypatch.setattr("pulumi.runtime.settings.get_root_resource", lambda: None)
+    assert open_stack_aws_session() is not open_stack_aws_session()
