@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.clone import ROOT, Clone, cloned, docker_lines
+from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
 from tests.local.conftest import until
 
 pytestmark = [
@@ -47,7 +47,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 def run(clone: Clone, *arguments: str) -> subprocess.CompletedProcess[str]:
     process = clone.start(*arguments)
-    stdout, stderr = process.communicate(timeout=900)
+    stdout, stderr = process.communicate(timeout=COMMAND_SECONDS)
     return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
 

@@ -208,7 +208,7 @@ def test_a_task_reaches_a_database_by_the_port_of_its_groups_rules(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="packet filter rules take root")
 def test_the_rules_of_a_local_aws_go_with_it_and_leave_those_of_others() -> None:
-    port, other = 4996, 4997  # one of its own: those of emulators that work beside this test change at any time
+    port, other = 4996, 4997  # not another emulator's chain: that may change at any time
     for chain in (port, port, other):
         firewall_chain.add_chain(chain)
         firewall_chain.replace_rules(chain, ["-s 192.0.2.7 -d 192.0.2.8 -p tcp -j DROP"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.clone import ROOT, Clone, cloned
+from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned
 from tests.local.conftest import until
 
 pytestmark = [
@@ -42,7 +42,7 @@ def command(clone: Clone, *arguments: str, typed: str = "", code: int = 0) -> tu
         input=typed,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=COMMAND_SECONDS,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout), done.stdout + done.stderr

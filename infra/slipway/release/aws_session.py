@@ -51,7 +51,7 @@ class AwsSession:
     clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Service -> client: creating one takes longer than a request."""
     turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
-    """Held while a client is created: botocore allows that in one thread at a time, and hooks run in several."""
+    """Held while a client is created: botocore allows that in one thread at a time."""
 
     def client(self, service: str) -> Any:
         """A client of a service."""
