@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from slipway.config.errors import SlipwayError
+from slipway.release import image_prune
 from slipway.release.image_prune import delete_images, select_unused_images
-from tests.infra.deployed import Answers
+from tests.infra.deployed import Answers, deployed
 
 
 def registry(*days: int, failures: Any = ()) -> Any:
@@ -46,3 +48,31 @@ def test_the_oldest_goes_first_and_what_the_registry_keeps_is_told() -> None:
     failures = [{"imageId": {"imageDigest": "sha256:1"}, "failureReason": "referenced"}, {"imageId": {}}]
     with pytest.raises(SlipwayError, match="did not delete sha256:1, and 1 others: referenced"):
         delete_images(registry(failures=failures), plan)
+
+
+SERVED, PINNED, OF_PREVIEWS, OLD = (f"sha256:{character * 64}" for character in "abcd")
+
+
+def test_what_serves_what_is_pinned_and_what_previews_start_with_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No task definition names the image of previews' Redis until there is a preview."""
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    images = [
+        {"imageDigest": digest, "imagePushedAt": now, "imageSizeInBytes": 1, "imageTags": [digest[-3:]]}
+        for digest in (SERVED, PINNED, OF_PREVIEWS, OLD)
+    ]
+    task_definition = {"containerDefinitions": [{"image": f"shop@{SERVED}"}]}
+    table = {
+        "describe_images": {"imageDetails": images},
+        "list_task_definitions": {"taskDefinitionArns": ["web:1"]},
+        "describe_services": {"services": [{"taskDefinition": "web:1", "deployments": []}]},
+        "list_service_deployments": {"serviceDeployments": []},
+        "list_tasks": {"taskArns": []},
+        "describe_task_definition": {"taskDefinition": task_definition},
+    }
+    config = json.dumps({"shop:imageDigest": {"value": PINNED}})
+    monkeypatch.setattr(image_prune, "run_pulumi_in_project", lambda *_: config)
+    registry_arn = {"arn": "arn:aws:ecr:eu-central-1:111122223333:repository/shop"}
+    foundation = {"registry": registry_arn, "previews": {"cache_image": f"shop@{OF_PREVIEWS}"}}
+    plan = image_prune.plan_pruning(deployed(Answers(table), foundation=foundation), 0)
+    assert [image.digest for image in plan.old] == [OLD]
+    assert (plan.repository, plan.used) == ("shop", 3)

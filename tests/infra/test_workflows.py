@@ -94,7 +94,7 @@ def understood(command: list[str]) -> None:
         assert rest
         assert set(rest) <= set(targets)
     elif program == "pulumi":
-        assert rest[0] in ("up", "stack", "preview")  # tests/local/test_pipeline.py runs them
+        assert rest[0] in ("up", "stack", "preview")  # tests/local/test_pipeline_under_roles.py runs them
     elif program == "uv":
         uv_understands(rest)
     elif program in ("test", "env"):

@@ -18,10 +18,18 @@ from slipway.release.aws_session import AwsSession, create_aws_session
 from slipway_local.base_images import ensure_base_image
 from slipway_local.docker_engine import ensure_docker, stop_managed_docker
 from slipway_local.emulator import process
+from tests.local.clone import Clone, cloned
 from tests.local.engine_stack import Stack
 from tests.ports import free_port
 
 BASE_IMAGE = "python:3.11-slim"
+MANUAL_PROCESS = """
+  backfill:
+    command: python -c "import os; print('filled', os.environ['REDIS_PORT'])"
+    manual: true
+    needs: [cache]
+"""
+OFF_HOURS = '{stop: "0 20 * * 1-5", start: "0 7 * * 1-5", zone: Europe/Berlin}'
 
 
 def pytest_configure() -> None:
@@ -95,6 +103,22 @@ def shared_stack(emulator: process.Emulator, tmp_path_factory: pytest.TempPathFa
     """For tests of a file that go on from what the former has left: to make one takes longer than to look at it."""
     with a_stack(emulator, tmp_path_factory.mktemp("shared")) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def everyday(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """The reference app with a manual process and off-hours: one environment for all tests of everyday commands.
+
+    Each file leaves it serving, with the tasks that its stack file says.
+    """
+    with cloned(tmp_path_factory.mktemp("everyday") / "slipway") as clone:
+        app, stack = clone.root / "stacks" / "app.yaml", clone.root / "stacks" / "Pulumi.local.yaml"
+        app.write_text(app.read_text().replace("\nrelease:", f"{MANUAL_PROCESS}\nrelease:", 1))
+        settings = stack.read_text()
+        assert "natGateways: none\n" in settings  # off-hours tasks need a way to AWS's services
+        stack.write_text(settings.replace("natGateways: none\n", f"natGateways: one\n  offHours: {OFF_HOURS}\n"))
+        clone.slipway("up")
+        yield clone
 
 
 @pytest.fixture(scope="module")

@@ -89,9 +89,18 @@ class Jobs:
         seconds = int(options.get("role-duration-seconds", 3600))
         session = self.shop.assume(github.fill(options["role-to-assume"]), environment, seconds=seconds)
         if "aws-profile" in options:
-            self._profiles.write_text(_profile(options["aws-profile"], session))
+            self.write_profile(options["aws-profile"], session)
             return {}
         return session_variables(session) | {"AWS_REGION": github.fill(options["aws-region"])}
+
+    def write_profile(self, name: str, session: Session) -> None:
+        """Writes a session into the file of profiles, which has no other then."""
+        self._profiles.write_text(
+            f"[{name}]\n"
+            f"aws_access_key_id = {session['AccessKeyId']}\n"
+            f"aws_secret_access_key = {session['SecretAccessKey']}\n"
+            f"aws_session_token = {session['SessionToken']}\n"
+        )
 
     def _settings(self, environment: str) -> dict[str, str]:
         """GitHub's variables and secrets for a job of an environment."""
@@ -100,12 +109,3 @@ class Jobs:
         values = {f"vars.{each['name']}": each["value"] for each in store["variables"] + own["variables"]}
         secrets = {f"secrets.{each['name']}": each["value"] for each in own["secrets"]}
         return values | secrets | {"github.token": "t", "github.repository": REPOSITORY}
-
-
-def _profile(name: str, session: Session) -> str:
-    return (
-        f"[{name}]\n"
-        f"aws_access_key_id = {session['AccessKeyId']}\n"
-        f"aws_secret_access_key = {session['SecretAccessKey']}\n"
-        f"aws_session_token = {session['SessionToken']}\n"
-    )

@@ -1,4 +1,4 @@
-"""End to end: `slipway run`, `exec` and `connect` on one environment, which serves all tests of this file."""
+"""End to end: `slipway run`, `exec` and `connect` on the everyday environment."""
 
 from __future__ import annotations
 
@@ -14,35 +14,24 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned, docker_lines
+from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, docker_lines
 from tests.local.conftest import until
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not (ROOT / "tests" / "app").is_dir(), reason="the reference app was removed"),
 ]
-MANUAL = """
-  backfill:
-    command: python -c "import os; print('filled', os.environ['REDIS_PORT'])"
-    manual: true
-    needs: [cache]
-"""
 COUNT = "select count(*) from users"
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    with cloned(tmp_path_factory.mktemp("commands") / "repository") as clone:
-        app = clone.root / "stacks" / "app.yaml"
-        app.write_text(app.read_text().replace("\nrelease:", f"{MANUAL}\nrelease:", 1))
-        clone.slipway("up")
-        yield clone
+@pytest.fixture
+def clone(everyday: Clone) -> Clone:
+    return everyday
 
 
 def run(clone: Clone, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -124,6 +124,13 @@ def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: C
         assert "Lighthouse" in api.get(f"{export}/file").text
 
 
+def test_the_rights_that_a_role_has_used_are_marked(clone: Clone) -> None:
+    told = json.loads(clone.shell("slipway rights local web-task --used --json"))
+    used = {row["action"] for row in told["rights"] if row["uses"]}
+    assert {"sqs:SendMessage", "s3:GetObject"} <= used
+    assert len(used) < len(told["rights"])
+
+
 @pytest.fixture
 def secrets(clone: Clone) -> dict[str, str]:
     """The values themselves, as Secrets Manager has them."""

@@ -28,14 +28,10 @@ WRITTEN = {
 REQUESTS = {
     "monorepo": [("GET", "/orders", "", (200, '{"billing":"http://localhost"}'))],
     "poetry": [("GET", "/api/v1/accounts/", "", (200, "[]"))],
-    "sync_orm": [
-        ("POST", "/notes", '{"text": "Lighthouse"}', (201, "1")),
-        ("GET", "/notes", "", (200, '["Lighthouse"]')),
-    ],
 }
 """App of tests/apps -> method, path and body of requests, and what the app answers. One is one of two apps of its
-repository, with requirements.txt and no store, one has Poetry's lock and alembic, one a Dockerfile and an ORM.
-`benchmarks.init_to_address` tries the others too."""
+repository, with requirements.txt and no store, one has Poetry's lock and alembic. The tutorial's test begins in an
+empty folder, and `benchmarks.init_to_address` tries the other apps too."""
 OF_A_MONOREPO = "services/orders"
 
 

@@ -1,16 +1,15 @@
-"""End to end: restart, scale, open, secrets, pause and resume on one environment, in the order of a day."""
+"""End to end: restart, scale, open, secrets, pause and resume on the everyday environment, in the order of a day."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.local.clone import COMMAND_SECONDS, ROOT, Clone, cloned
+from tests.local.clone import COMMAND_SECONDS, ROOT, Clone
 from tests.local.conftest import until
 
 pytestmark = [
@@ -19,18 +18,10 @@ pytestmark = [
 ]
 SECRET = "https://key@errors.example.com/7"  # noqa: S105 - of no service
 
-OFF_HOURS = '{stop: "0 20 * * 1-5", start: "0 7 * * 1-5", zone: Europe/Berlin}'
 
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    with cloned(tmp_path_factory.mktemp("operating") / "slipway") as clone:
-        file = clone.root / "stacks" / "Pulumi.local.yaml"
-        settings = file.read_text()
-        assert "natGateways: none\n" in settings  # off hours need a way to AWS's services
-        file.write_text(settings.replace("natGateways: none\n", f"natGateways: one\n  offHours: {OFF_HOURS}\n"))
-        clone.slipway("up")
-        yield clone
+@pytest.fixture
+def clone(everyday: Clone) -> Clone:
+    return everyday
 
 
 def command(clone: Clone, *arguments: str, typed: str = "", code: int = 0) -> tuple[Any, str]:

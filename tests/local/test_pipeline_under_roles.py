@@ -26,7 +26,7 @@ from tests.local.clone import ROOT, cloned, docker_lines
 from tests.local.conftest import until
 from tests.local.lost_permissions import CALLS
 from tests.local.pipeline_jobs import Jobs
-from tests.local.pipeline_stacks import ACCOUNTS, REPOSITORY, CommandFailed, Shop
+from tests.local.pipeline_stacks import ACCOUNTS, REPOSITORY, CommandFailed, Shop, session_variables
 from tests.local.preview_thief import REFUSED, WORKS, Thief
 from tests.local.rights.conftest import ISSUER, Issuer
 from tests.workflows import load
@@ -44,6 +44,13 @@ CREDENTIALS = (
     "uri = 'http://169.254.170.2' + os.environ['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI']; "
     "print(r.urlopen(uri).read().decode())"
 )
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+ROUTE = """
+
+@app.get("/greeting", include_in_schema=False)
+async def greeting() -> str:
+    return "{}"
+"""
 DOCKER = """#!/bin/sh
 test "$2 $3" = "imagetools inspect" && echo sha256:{digest}
 """
@@ -278,17 +285,83 @@ def test_a_call_of_a_deploy_that_lost_its_permission_is_refused_by_its_name(shop
         assert "with an explicit deny in an identity-based policy" in message
 
 
-def test_drift_finds_nothing_and_then_what_was_changed_by_hand(shop: Shop, jobs: Jobs) -> None:
-    for stack in ACCOUNTS:  # of the commit that is checked out, as after a deploy: a release has its commit's name
-        shop.as_person(stack, f"pulumi up --yes --skip-preview --stack {stack}")
-        assert f"{stack}: nothing differs." in jobs.run("drift", "drift", {"matrix.stack": stack})
+def greeting(shop: Shop, stack: str) -> str:
+    """What an environment's address answers for the route that a commit of these tests has added."""
+    return shop.clone.get("/greeting", shop.outputs(stack)["url"])[1]
+
+
+def promote(shop: Shop, jobs: Jobs, options: str) -> Any:
+    """What `slipway promote` tells as JSON, with the sessions of the job that deploys prod."""
+    jobs.write_profile("staging", shop.assume(shop.outputs("staging")["promoteRole"], "prod"))
+    session = session_variables(shop.assume(shop.outputs("prod")["pipelineRole"], "prod"))
+    command = f"slipway promote staging prod --from-profile staging --json {options}"
+    return json.loads(shop.execute(["sh", "-ec", command], jobs.shop_variables(session), only_output=True))
+
+
+def test_a_commit_is_deployed_to_staging_and_its_very_image_to_prod(shop: Shop, jobs: Jobs) -> None:
+    before, main = shop.outputs("staging")["imageDigest"], shop.clone.root / "app" / "main.py"
+    commit = main.read_text() + ROUTE.format("Ahoy")
+    main.write_text(commit)
+    jobs.run("deploy", "staging")
+    digest = shop.outputs("staging")["imageDigest"]
+    assert digest != before
+    assert jobs.outputs["needs.staging.outputs.digest"] == digest
+    assert (greeting(shop, "staging"), "Ahoy" in greeting(shop, "prod")) == ('"Ahoy"', False)
+    told = promote(shop, jobs, "--dry-run")
+    assert (told["digest"], told["dry_run"], told["copied"]["blobs"] > 0) == (digest, True, True)
+    main.write_text(commit.replace("Ahoy", "Hello"))  # what the sources say meanwhile does not matter to prod
+    jobs.run("deploy", "prod")
+    main.write_text(commit)
+    assert shop.outputs("prod")["imageDigest"] == digest
+    assert greeting(shop, "prod") == '"Ahoy"'
+
+
+def test_the_same_commit_again_changes_nothing(shop: Shop, jobs: Jobs) -> None:
+    digest, before = shop.outputs("staging")["imageDigest"], shop.count_resources()
+    jobs.run("deploy", "staging")
+    jobs.run("deploy", "prod")
+    assert shop.outputs("prod")["imageDigest"] == shop.outputs("staging")["imageDigest"] == digest
+    assert shop.count_resources() == before
+    assert promote(shop, jobs, "--yes")["copied"] == {"blobs": 0, "bytes": 0}
+    with pytest.raises(CommandFailed):
+        promote(shop, jobs, "--digest sha256:0 --yes")
+
+
+def test_old_images_go_but_what_serves_and_what_served_before_it_stay(shop: Shop) -> None:
+    ecr, repository = shop.aws("ecr"), shop.outputs("staging")["foundation"]["registry"]["arn"].partition("/")[2]
+    there = {each["imageDigest"] for each in ecr.describe_images(repositoryName=repository)["imageDetails"]}
+    for number in (1, 2):  # one of them is the newest
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "number": number})
+        ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=f"unused-{number}")
+    prune = ["slipway", "image", "prune", "staging", "--keep", "1"]
+    told = json.loads(shop.execute([*prune, "--dry-run", "--json"], shop.person("staging"), only_output=True))
+    assert (told["repository"], told["dry_run"], len(told["old"])) == (repository, True, 1)
+    assert told["old"][0]["tags"][0].startswith("unused-")
+    shop.execute([*prune, "--yes"], shop.person("staging"))
+    left = {each["imageDigest"] for each in ecr.describe_images(repositoryName=repository)["imageDetails"]}
+    assert left >= there
+    assert shop.outputs("staging")["imageDigest"] in there
+    assert len(left) == len(there) + 1
+
+
+def test_drift_finds_nothing_and_then_what_was_changed_by_hand_until_it_is_gone(shop: Shop, jobs: Jobs) -> None:
+    """On what a job checks out: prod's image was promoted, so only its last deployment knows the digest."""
+    file = shop.clone.root / "stacks" / "Pulumi.prod.yaml"
+    file.write_text(re.sub(r"^.*imageDigest.*\n", "", file.read_text(), flags=re.MULTILINE))
+    before, stack = file.read_text(), {"matrix.stack": "prod"}
+    assert "staging: nothing differs." in jobs.run("drift", "drift", {"matrix.stack": "staging"})
+    assert "prod: nothing differs." in jobs.run("drift", "drift", stack)
     assert jobs.gh.written("issues") == []
     group = shop.outputs("prod")["logGroups"]["web"]
     shop.aws("logs", "prod").put_retention_policy(logGroupName=group, retentionInDays=90)
-    jobs.run("drift", "drift", {"matrix.stack": "prod"})
+    jobs.run("drift", "drift", stack)
     (issue,) = jobs.gh.written("issues")
-    assert (issue["title"], "retentionInDays" in issue["body"]) == ("Drift: prod", True)
+    assert (issue["title"], issue["state"]) == ("Drift: prod", "open")
+    assert "-web-logs` | `aws:cloudwatch/logGroup:LogGroup` | retentionInDays |" in issue["body"]
     shop.aws("logs", "prod").put_retention_policy(logGroupName=group, retentionInDays=1)
+    jobs.run("drift", "drift", stack)
+    assert [each["state"] for each in jobs.gh.written("issues")] == ["closed"]
+    assert file.read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -299,26 +372,6 @@ def test_a_permission_that_drift_lost_is_named(shop: Shop, jobs: Jobs, action: s
     with shop.without(shop.outputs("staging")["driftRole"], action), pytest.raises(CommandFailed) as caught:
         jobs.run("drift", "drift", {"matrix.stack": "staging"})
     assert action in str(caught.value)
-
-
-def test_a_commit_is_deployed_to_staging_and_its_very_image_to_prod(shop: Shop, jobs: Jobs) -> None:
-    before = shop.outputs("staging")["imageDigest"]
-    with (shop.clone.root / "app" / "main.py").open("a") as code:
-        code.write("\n# another commit\n")
-    jobs.run("deploy", "staging")
-    digest = shop.outputs("staging")["imageDigest"]
-    assert digest != before
-    assert jobs.outputs["needs.staging.outputs.digest"] == digest
-    jobs.run("deploy", "prod")
-    assert shop.outputs("prod")["imageDigest"] == digest
-
-
-def test_the_same_commit_again_changes_nothing(shop: Shop, jobs: Jobs) -> None:
-    digest, before = shop.outputs("staging")["imageDigest"], shop.count_resources()
-    jobs.run("deploy", "staging")
-    jobs.run("deploy", "prod")
-    assert shop.outputs("prod")["imageDigest"] == shop.outputs("staging")["imageDigest"] == digest
-    assert shop.count_resources() == before
 
 
 @pytest.mark.parametrize("action", ["ecr:PutImage", "ecs:RegisterTaskDefinition", "iam:PassRole", "ecs:UpdateService"])
@@ -415,3 +468,27 @@ def test_base_images_are_refreshed_without_any_role(shop: Shop, jobs: Jobs, tmp_
     assert "id-token" not in json.dumps(load("refresh", root)["jobs"]["refresh"]["permissions"])
     checks = load("ci", root)["jobs"]
     assert all(job["permissions"] == {"contents": "read"} and "environment" not in job for job in checks.values())
+
+
+def test_an_environment_is_destroyed_by_the_command_when_no_preview_is_left_on_it(shop: Shop) -> None:
+    """First a preview's stack stands on it, then something in AWS that a preview without a stack has left."""
+    digest, logs = shop.outputs("prod")["imageDigest"], shop.aws("logs", "prod")
+    provider = shop.backend["secrets_provider"].replace("STACK", "pr-5")
+    init = f"pulumi stack init pr-5 --no-select --secrets-provider '{provider}'"
+    shop.as_person("prod", f"{init} && pulumi stack tag set slipway:base prod --stack pr-5")
+    destroy = "slipway destroy prod --yes 2>&1 || [ $? = 1 ]"
+    refused = [shop.as_person("prod", destroy)]
+    shop.as_person("prod", "pulumi stack rm pr-5 --yes")
+    tags = {"kind": "preview", "stack": "slipway-pr-6", "base": "slipway-prod"}
+    logs.create_log_group(logGroupName="left-by-pr-6", tags=tags)
+    refused.append(shop.as_person("prod", destroy))
+    logs.delete_log_group(logGroupName="left-by-pr-6")
+    assert ["pr-5" in refused[0], "pr-6" in refused[1]] == [True, True]
+    assert shop.outputs("prod")["imageDigest"] == digest
+    assert greeting(shop, "prod") == '"Ahoy"'
+    groups = lambda: {g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]}  # noqa: E731
+    assert [name for name in groups() if "slipway-prod" in name]
+    shop.as_person("prod", "slipway destroy prod --yes")
+    assert [name for name in groups() if "slipway-prod" in name] == []
+    assert shop.aws("ecs", "prod").list_clusters()["clusterArns"] == []
+    assert shop.clone.names("slipway-staging")

@@ -6,6 +6,7 @@ ECR's lifecycle policies consider count and age only; this also checks what ECS 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,6 +18,7 @@ from slipway.release.aws_session import ClientFactory
 from slipway.release.deployed_stack import DeployedStack, run_pulumi_in_project
 from slipway.release.operations import IMAGE_DIGEST_SETTING, ROLLBACK_SETTING
 
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 BATCH_SIZE = 100
 """Maximum of images that ECR deletes, and of tasks that ECS describes, in one call."""
 
@@ -66,7 +68,9 @@ def plan_pruning(stack: DeployedStack, keep: int) -> PrunePlan:
         if key.rpartition(":")[2] in (IMAGE_DIGEST_SETTING, ROLLBACK_SETTING)
     }
     repository = stack.outputs["foundation"]["registry"]["arn"].partition(":repository/")[2]
-    needed = pinned | find_used_digests(stack.aws, stack.cluster, stack.services.values())
+    # Images that previews of this environment start with stand in its outputs only, until a preview is created.
+    named = set(DIGEST.findall(json.dumps(stack.outputs)))
+    needed = pinned | named | find_used_digests(stack.aws, stack.cluster, stack.services.values())
     return select_unused_images(stack.aws, repository, needed, keep)
 
 
