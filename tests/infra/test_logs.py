@@ -260,13 +260,25 @@ def test_who_reads_no_more_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatc
         command.show_logs("prod", command.LogQuery())
 
 
-def test_a_stack_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("stack", "command"), [("prdo", "pulumi stack ls"), ("local", "slipway up")])
+def test_a_stack_that_is_not_there_is_named(stack: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: str) -> str:
-        raise SlipwayError("`pulumi stack output` failed:\nerror: no stack named 'prdo' found")
+        raise SlipwayError(f"`pulumi stack output` failed:\nerror: no stack named '{stack}' found")
 
     monkeypatch.setattr(deployed_stack, "run_pulumi_in_project", refuse)
-    with pytest.raises(SlipwayError, match="There is no stack prdo"):
-        deployed_stack.open_stack("prdo")
+    with pytest.raises(SlipwayError, match=f"There is no stack {stack}") as refusal:
+        deployed_stack.open_stack(stack)
+    assert refusal.value.fix == command
+
+
+@pytest.mark.parametrize(("stack", "command"), [("dev", "pulumi up --stack dev"), ("local", "slipway up")])
+def test_a_stack_without_a_deployment_is_told_how_to_get_one(
+    stack: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployed_stack, "run_pulumi_in_project", lambda *_: "{}")
+    with pytest.raises(SlipwayError, match=f"Nothing is deployed in the stack {stack}") as refusal:
+        deployed_stack.open_stack(stack)
+    assert refusal.value.fix == command
 
 
 def test_a_machine_without_pulumi_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

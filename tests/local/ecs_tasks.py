@@ -41,7 +41,7 @@ class Tasks:
 
     def containers(self, arn: str) -> dict[str, Any]:
         mine = {"label": f"slipway.task={arn.rsplit('/', 1)[-1]}"}
-        found = self.engine.containers.list(all=True, filters=mine)
+        found = self.engine.containers.list(all=True, filters=mine, ignore_removed=True)
         return {container.labels["slipway.container"]: container for container in found}
 
     def stop(self, arn: str) -> Any:

@@ -142,7 +142,9 @@ class Client:
         until(lambda: self._lines())
 
     def _lines(self) -> list[str]:
-        found = self._engine.containers.list(all=True, filters={"label": f"slipway.task={self._id}"})
+        found = self._engine.containers.list(
+            all=True, filters={"label": f"slipway.task={self._id}"}, ignore_removed=True
+        )
         return str(found[0].logs().decode()).splitlines() if found else []
 
     def says(self, word: str, seconds: float = 20) -> None:

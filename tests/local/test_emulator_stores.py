@@ -55,7 +55,7 @@ class Database:
     def container(self) -> Any:
         """By the name that a person sees in `docker ps`: the database's own, and the local AWS's port."""
         port = self.about()["Endpoint"]["Port"]
-        (found,) = [c for c in self.engine.containers.list() if c.name.startswith(f"{self.name}-")]
+        (found,) = [c for c in self.engine.containers.list(ignore_removed=True) if c.name.startswith(f"{self.name}-")]
         assert str(port) in json.dumps(found.ports)
         return found
 
@@ -200,7 +200,7 @@ def test_a_cache_that_starts_again_knows_the_token_that_it_was_given_last(images
             AuthTokenUpdateStrategy=strategy,
             ApplyImmediately=True,
         )
-    (container,) = [c for c in engine.containers.list() if c.name.startswith("shop-local-cache")]
+    (container,) = [c for c in engine.containers.list(ignore_removed=True) if c.name.startswith("shop-local-cache")]
 
     def told(token: str) -> str:
         ask = ["redis-cli", "--tls", "--insecure", "-a", token, "--no-auth-warning", "ping"]

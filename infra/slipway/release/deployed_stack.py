@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.config.errors import SlipwayError
+from slipway.config.local_aws import is_local_stack
 from slipway.config.project import project_root
 from slipway.release.aws_errors import aws_errors_as_slipway_errors
 from slipway.release.aws_session import AwsSession, create_aws_session
@@ -80,9 +81,14 @@ def read_stack_outputs(name: str) -> dict[str, Any]:
     except SlipwayError as error:
         if "no stack named" not in error.message:
             raise
-        raise SlipwayError(f"There is no stack {name}.", "pulumi stack ls") from None
+        raise SlipwayError(
+            f"There is no stack {name}.", "slipway up" if is_local_stack(name) else "pulumi stack ls"
+        ) from None
     if "services" not in outputs:
-        raise SlipwayError(f"Nothing is deployed in the stack {name}.", f"pulumi up --stack {name}")
+        raise SlipwayError(
+            f"Nothing is deployed in the stack {name}.",
+            "slipway up" if is_local_stack(name) else f"pulumi up --stack {name}",
+        )
     return outputs
 
 

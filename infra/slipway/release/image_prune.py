@@ -68,7 +68,7 @@ def plan_pruning(stack: DeployedStack, keep: int) -> PrunePlan:
         if key.rpartition(":")[2] in (IMAGE_DIGEST_SETTING, ROLLBACK_SETTING)
     }
     repository = stack.outputs["foundation"]["registry"]["arn"].partition(":repository/")[2]
-    # Images that previews of this environment start with stand in its outputs only, until a preview is created.
+    # Until there is a preview, its outputs alone name the images that previews of this environment start with.
     named = set(DIGEST.findall(json.dumps(stack.outputs)))
     needed = pinned | named | find_used_digests(stack.aws, stack.cluster, stack.services.values())
     return select_unused_images(stack.aws, repository, needed, keep)
