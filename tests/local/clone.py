@@ -171,6 +171,12 @@ class Clone:
     def containers(self) -> list[str]:
         return docker_lines("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
 
+    def inspect_containers(self) -> list[Any]:
+        """What Docker says of each container; one that is removed meanwhile, as those of schedules are, is left out."""
+        done = subprocess.run(["docker", "inspect", *self.containers()], capture_output=True, text=True)
+        found: list[Any] = json.loads(done.stdout)
+        return found
+
     def volumes(self) -> list[str]:
         return docker_lines("volume", "ls", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
 

@@ -180,8 +180,7 @@ def _text(path: Path) -> str:
 
 def test_a_container_knows_its_own_secrets_alone(clone: Clone, secrets: dict[str, str]) -> None:
     seen = set()
-    for container in clone.containers():
-        (about,) = json.loads("".join(docker_lines("inspect", container)))
+    for about in clone.inspect_containers():
         image = about["Config"]["Image"].split(":")[0]
         mine = {"postgres": {"owner"}, "redis": {"cache value"}}.get(image, OF_THE_APP)
         known = {name for name, value in secrets.items() if value in json.dumps(about)}
@@ -324,7 +323,7 @@ def test_a_change_taken_back_is_deployed_with_secrets_made_anew_and_a_configured
         _done(clone, signed_before, export)
     assert clone.get("/changed")[0] == 404
     assert not before & {task["id"] for task in clone.status()["tasks"]}
-    environments = [_environment(container) for container in clone.containers()]
+    environments = [dict(pair.split("=", 1) for pair in about["Config"]["Env"]) for about in clone.inspect_containers()]
     ours = [found for found in environments if "SECRET_KEY" in found]
     former = {secrets[name] for name in OF_THE_APP - {"secret-key value"}}
     assert len(ours) >= 3  # two web tasks and a worker
@@ -392,11 +391,6 @@ def _may_log_in(clone: Clone) -> dict[str, bool]:
     shell = f'psql -At -F " " -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "{sql}"'
     words = docker_lines("exec", _container(clone, "slipway-local-database"), "sh", "-c", shell)
     return {name: may == "t" for name, may in zip(words[::2], words[1::2], strict=True)}
-
-
-def _environment(container: str) -> dict[str, str]:
-    (about,) = json.loads("".join(docker_lines("inspect", container)))
-    return dict(pair.split("=", 1) for pair in about["Config"]["Env"])
 
 
 def test_a_dockerfile_that_fails_shows_the_builds_own_lines_and_the_old_app_serves_on(clone: Clone) -> None:

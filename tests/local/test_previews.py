@@ -72,10 +72,11 @@ class Previews:
         process.communicate()
         assert told, f"{arguments} never said {moment}"
 
-    def containers(self, made: Any, *more: str) -> list[str]:
+    def containers(self, made: Any, *more: str, shown: str = "{{.ID}}") -> list[str]:
         """Those of its service, of this local AWS and no other."""
         mine = ["--filter", f"name=ecs-slipway-{made['stack']}-web-"]
-        return docker_lines("ps", "--quiet", *mine, "--filter", f"label=slipway.emulator={self.clone.port}", *more)
+        mine += ["--filter", f"label=slipway.emulator={self.clone.port}"]
+        return docker_lines("ps", "--format", shown, *mine, *more)
 
     def container(self, made: Any, of: str) -> str:
         """The id of a container of its task."""
@@ -250,8 +251,7 @@ def test_five_updates_serve_and_keep_the_data_while_the_environment_deploys(
 
     # Of one task are all containers, stopped ones included, once the former ones have ended.
     def tasks() -> list[str]:
-        left = previews.containers(made, "--all")
-        return docker_lines("inspect", "--format", '{{index .Config.Labels "slipway.task"}}', *left)
+        return previews.containers(made, "--all", shown='{{.Label "slipway.task"}}')
 
     until(lambda: len(set(tasks())) == 1, 90)
     assert len(tasks()) > 1
