@@ -437,7 +437,9 @@ def lighthouses(clone: Clone) -> int:
     host = urlsplit(url)
     with httpx.Client(base_url=f"http://127.0.0.1:{host.port}", headers={"host": host.netloc}, timeout=60) as api:
         form = {"username": ADA["email"], "password": ADA["password"]}
-        api.headers["authorization"] = f"Bearer {api.post('/api/v1/auth/token', data=form).json()['access_token']}"
+        answer = api.post("/api/v1/auth/token", data=form)
+        assert answer.status_code == 200, answer.text
+        api.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         return api.get("/api/v1/items/").text.count("Lighthouse")
 
 
@@ -462,6 +464,7 @@ def test_a_store_that_is_down_shows_in_the_status_and_comes_back_with_what_it_he
     assert re.search(rf"slipway-local-database-\S*-{clone.port}: its container is exited", told)
     docker_lines("start", database)
     _until(lambda: clone.status()["health"] == "healthy")
+    _until(lambda: clone.get("/readyz")[0] == 200)  # its container runs before Postgres answers
     assert lighthouses(clone) == 1
 
 
