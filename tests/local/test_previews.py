@@ -270,8 +270,10 @@ def test_a_preview_is_destroyed_under_load_twice_and_comes_back_empty(previews: 
 
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(load) for _ in range(2)]
-        done = previews("destroy", made["name"])
-        ended.set()
+        try:
+            done = previews("destroy", made["name"])
+        finally:
+            ended.set()
         assert all(each.exception() is None for each in asking)
     assert (done["existed"], done["database_dropped"], done["leftovers"]) == (True, True, [])
     assert previews.clone.names(made["stack"]) == set()
