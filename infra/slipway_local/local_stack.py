@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -39,6 +38,7 @@ FORMER_COMPONENT_TYPES = frozenset(
 )
 """Of components that were renamed without an alias; every stack had at least one of them."""
 PROVIDER_TIMEOUT_SECONDS = 120
+ENDING_SECONDS = 2.0
 EVENT_POLL_SECONDS = 0.3
 FAILURE_LINES = 20
 """Lines of the engine's output that a failure without a known cause ends with."""
@@ -293,10 +293,18 @@ def _clear_pending_operations(session: Session, state: dict[str, Any], stack: st
 
 
 def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0
+    """Whether a process runs, and does not end within ENDING_SECONDS.
+
+    One that was killed is there for a moment; nobody may ever collect its status, such as a container without an init.
+    """
+    deadline = time.monotonic() + ENDING_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True
+        time.sleep(0.1)
+    return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +76,24 @@ def test_an_engine_that_works_on_the_stack_is_not_disturbed(tmp_path: Path) -> N
     assert refusal.value.fix == f"Wait until it has ended. If it hangs: kill -INT {os.getppid()}"
 
 
-def test_a_lock_of_an_engine_that_was_killed_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def zombie() -> Iterator[int]:
+    """The id of a process that was killed and whose status nobody has collected, as in a container without an init."""
+    process = subprocess.Popen(["sleep", "600"])
+    process.kill()
+    yield process.pid
+    process.wait()
+
+
+@pytest.mark.parametrize("engine", ["gone", "zombie"])
+def test_a_lock_of_an_engine_that_was_killed_is_released(
+    engine: str, zombie: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stale lock is no error that somebody has to read about."""
     write_state("pulumi:pulumi:Stack")
     lock = state_dir() / ".pulumi" / "locks" / "organization" / project_name() / "local" / "1.json"
     lock.parent.mkdir(parents=True)
-    lock.write_text(json.dumps({"pid": 2**22 + 1}))
+    lock.write_text(json.dumps({"pid": zombie if engine == "zombie" else 2**22 + 1}))
     monkeypatch.setattr(local_stack, "_wait_for_providers", lambda: None)
     asked = tmp_path / "asked"
     state = json.dumps({"deployment": {}})
