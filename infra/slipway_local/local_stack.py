@@ -295,8 +295,8 @@ def _clear_pending_operations(session: Session, state: dict[str, Any], stack: st
 def _is_alive(pid: int) -> bool:
     """Whether a process runs, and does not end within ENDING_SECONDS.
 
-    One that was killed exists for a moment, and stays a zombie where its status is not collected: in a container without
-    an init, for instance.
+    One that was killed exists for a moment, and stays a zombie where its status is not collected, as in a container
+    without an init.
     """
     deadline = time.monotonic() + ENDING_SECONDS
     while time.monotonic() < deadline:
