@@ -18,6 +18,7 @@ from typing import TextIO
 
 from slipway.config.errors import SlipwayError
 from slipway.config.project import make_private_dir, run_dir
+from slipway_local.process_end import wait_until_ended
 from slipway_local.step_timer import console, run_command, step
 
 DEBIAN_PACKAGES = ["docker.io", "iptables"]
@@ -99,18 +100,10 @@ def stop_managed_docker() -> bool:
         if containers:
             console.print("  The Docker engine keeps running: it has containers of others.")
             return False
-        _terminate(pid)
+        os.kill(pid, signal.SIGTERM)
+        wait_until_ended(pid, STOP_TIMEOUT_SECONDS)
         _pid_file().unlink(missing_ok=True)
     return True
-
-
-def _terminate(pid: int) -> None:
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
 
 
 def _list_managed_containers() -> list[str] | None:

@@ -22,6 +22,7 @@ from slipway.config.text_files import read_text_file
 from slipway.release.pulumi_cli import run_pulumi
 from slipway_local.engine_output import EngineOutput, read_new_events
 from slipway_local.ownership import ensure_same_project
+from slipway_local.process_end import wait_until_ended
 from slipway_local.provider import journal, not_emulated_types
 from slipway_local.provider.resource_type import ProviderContext, is_not_found
 from slipway_local.session import LOCAL_STACK, Session, state_dir
@@ -39,6 +40,7 @@ FORMER_COMPONENT_TYPES = frozenset(
 """Of components that were renamed without an alias; every stack had at least one of them."""
 PROVIDER_TIMEOUT_SECONDS = 120
 ENDING_SECONDS = 2.0
+"""How long the process of a killed engine may still exist."""
 EVENT_POLL_SECONDS = 0.3
 FAILURE_LINES = 20
 """Lines of the engine's output that a failure without a known cause ends with."""
@@ -220,7 +222,7 @@ def recover_stack(session: Session, stack: str = LOCAL_STACK, folder: Path | Non
     locks = list((state_dir() / ".pulumi" / "locks" / "organization" / project_name() / stack).rglob("*.json"))
     for lock in locks:
         holder = json.loads(lock.read_text())
-        if _is_alive(int(holder.get("pid", 0))):
+        if not wait_until_ended(int(holder.get("pid", 0)), ENDING_SECONDS):
             raise SlipwayError(
                 f"Another pulumi (pid {holder['pid']}) is working on the stack {stack}.",
                 f"Wait until it has ended. If it hangs: kill -INT {holder['pid']}",
@@ -290,22 +292,3 @@ def _clear_pending_operations(session: Session, state: dict[str, Any], stack: st
         check=True,
         capture_output=True,
     )
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process runs, and does not end within ENDING_SECONDS.
-
-    One that was killed exists for a moment, and stays a zombie where its status is not collected, as in a container
-    without an init.
-    """
-    deadline = time.monotonic() + ENDING_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return False
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.AccessDenied:
-            return True
-        time.sleep(0.1)
-    return True

@@ -172,7 +172,7 @@ class Clone:
         return docker_lines("ps", "--all", "--quiet", "--filter", f"label=slipway.emulator={self.port}")
 
     def inspect_containers(self) -> list[Any]:
-        """What Docker says of each container; one that is removed meanwhile, as those of schedules are, is left out."""
+        """Returns `docker inspect` of each container, without those that are removed meanwhile (scheduled tasks')."""
         done = subprocess.run(["docker", "inspect", *self.containers()], capture_output=True, text=True)
         found: list[Any] = json.loads(done.stdout)
         return found

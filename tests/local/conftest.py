@@ -109,7 +109,7 @@ def shared_stack(emulator: process.Emulator, tmp_path_factory: pytest.TempPathFa
 def everyday(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """The reference app with a manual process and off-hours: one environment for all tests of everyday commands.
 
-    Each file leaves it serving, with the tasks that its stack file says.
+    Each test file leaves it healthy, with the number of tasks that its stack file has.
     """
     with cloned(tmp_path_factory.mktemp("everyday") / "slipway") as clone:
         app, stack = clone.root / "stacks" / "app.yaml", clone.root / "stacks" / "Pulumi.local.yaml"

@@ -94,7 +94,7 @@ class Jobs:
         return session_variables(session) | {"AWS_REGION": github.fill(options["aws-region"])}
 
     def write_profile(self, name: str, session: Session) -> None:
-        """Writes a session into the file of profiles, which has no other then."""
+        """Writes the file of AWS profiles, with this session as its only profile."""
         self._profiles.write_text(
             f"[{name}]\n"
             f"aws_access_key_id = {session['AccessKeyId']}\n"

@@ -125,10 +125,10 @@ def test_an_item_ends_in_postgres_in_the_cache_and_in_a_finished_export(clone: C
 
 
 def test_the_rights_that_a_role_has_used_are_marked(clone: Clone) -> None:
-    told = json.loads(clone.shell("slipway rights local web-task --used --json"))
-    used = {row["action"] for row in told["rights"] if row["uses"]}
+    rights = json.loads(clone.shell("slipway rights local web-task --used --json"))["rights"]
+    used = {row["action"] for row in rights if row["uses"]}
     assert {"sqs:SendMessage", "s3:GetObject"} <= used
-    assert len(used) < len(told["rights"])
+    assert len(used) < len(rights)
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_an_engine_that_works_on_the_stack_is_not_disturbed(tmp_path: Path) -> N
 
 @pytest.fixture
 def zombie() -> Iterator[int]:
-    """The id of a process that was killed and whose status nobody has collected, as in a container without an init."""
+    """The id of a killed process whose status is not collected, as in a container without an init."""
     process = subprocess.Popen(["sleep", "600"])
     process.kill()
     yield process.pid

@@ -286,12 +286,12 @@ def test_a_call_of_a_deploy_that_lost_its_permission_is_refused_by_its_name(shop
 
 
 def greeting(shop: Shop, stack: str) -> str:
-    """What an environment's address answers for the route that a commit of these tests has added."""
+    """Returns what an environment answers on the route that these tests add to the app."""
     return shop.clone.get("/greeting", shop.outputs(stack)["url"])[1]
 
 
 def promote(shop: Shop, jobs: Jobs, options: str) -> Any:
-    """What `slipway promote` tells as JSON, with the sessions of the job that deploys prod."""
+    """Returns the JSON of `slipway promote`, run with the sessions of the job that deploys prod."""
     jobs.write_profile("staging", shop.assume(shop.outputs("staging")["promoteRole"], "prod"))
     session = session_variables(shop.assume(shop.outputs("prod")["pipelineRole"], "prod"))
     command = f"slipway promote staging prod --from-profile staging --json {options}"
@@ -307,8 +307,8 @@ def test_a_commit_is_deployed_to_staging_and_its_very_image_to_prod(shop: Shop, 
     assert digest != before
     assert jobs.outputs["needs.staging.outputs.digest"] == digest
     assert (greeting(shop, "staging"), "Ahoy" in greeting(shop, "prod")) == ('"Ahoy"', False)
-    told = promote(shop, jobs, "--dry-run")
-    assert (told["digest"], told["dry_run"], told["copied"]["blobs"] > 0) == (digest, True, True)
+    promotion = promote(shop, jobs, "--dry-run")
+    assert (promotion["digest"], promotion["dry_run"], promotion["copied"]["blobs"] > 0) == (digest, True, True)
     main.write_text(commit.replace("Ahoy", "Hello"))  # what the sources say meanwhile does not matter to prod
     jobs.run("deploy", "prod")
     main.write_text(commit)
@@ -334,9 +334,9 @@ def test_old_images_go_but_what_serves_and_what_served_before_it_stay(shop: Shop
         manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "number": number})
         ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=f"unused-{number}")
     prune = ["slipway", "image", "prune", "staging", "--keep", "1"]
-    told = json.loads(shop.execute([*prune, "--dry-run", "--json"], shop.person("staging"), only_output=True))
-    assert (told["repository"], told["dry_run"], len(told["old"])) == (repository, True, 1)
-    assert told["old"][0]["tags"][0].startswith("unused-")
+    plan = json.loads(shop.execute([*prune, "--dry-run", "--json"], shop.person("staging"), only_output=True))
+    assert (plan["repository"], plan["dry_run"], len(plan["old"])) == (repository, True, 1)
+    assert plan["old"][0]["tags"][0].startswith("unused-")
     shop.execute([*prune, "--yes"], shop.person("staging"))
     left = {each["imageDigest"] for each in ecr.describe_images(repositoryName=repository)["imageDetails"]}
     assert left >= there
@@ -471,7 +471,7 @@ def test_base_images_are_refreshed_without_any_role(shop: Shop, jobs: Jobs, tmp_
 
 
 def test_an_environment_is_destroyed_by_the_command_when_no_preview_is_left_on_it(shop: Shop) -> None:
-    """First a preview's stack stands on it, then something in AWS that a preview without a stack has left."""
+    """Refused for a preview's stack first, then for a resource in AWS that a preview without a stack has left."""
     digest, logs = shop.outputs("prod")["imageDigest"], shop.aws("logs", "prod")
     provider = shop.backend["secrets_provider"].replace("STACK", "pr-5")
     init = f"pulumi stack init pr-5 --no-select --secrets-provider '{provider}'"

@@ -18,14 +18,14 @@ from slipway.release.aws_session import ClientFactory
 from slipway.release.deployed_stack import DeployedStack, run_pulumi_in_project
 from slipway.release.operations import IMAGE_DIGEST_SETTING, ROLLBACK_SETTING
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 BATCH_SIZE = 100
 """Maximum of images that ECR deletes, and of tasks that ECS describes, in one call."""
 
 
 @dataclass(frozen=True)
 class UnusedImage:
-    """An image that no task, task definition or rollback needs."""
+    """An image that no task, task definition, stack output or rollback needs."""
 
     digest: str
     tags: list[str]
@@ -68,8 +68,8 @@ def plan_pruning(stack: DeployedStack, keep: int) -> PrunePlan:
         if key.rpartition(":")[2] in (IMAGE_DIGEST_SETTING, ROLLBACK_SETTING)
     }
     repository = stack.outputs["foundation"]["registry"]["arn"].partition(":repository/")[2]
-    # Until there is a preview, its outputs alone name the images that previews of this environment start with.
-    named = set(DIGEST.findall(json.dumps(stack.outputs)))
+    # While no preview exists, only the stack's outputs name the image of previews' Redis.
+    named = set(DIGEST_PATTERN.findall(json.dumps(stack.outputs)))
     needed = pinned | named | find_used_digests(stack.aws, stack.cluster, stack.services.values())
     return select_unused_images(stack.aws, repository, needed, keep)
 

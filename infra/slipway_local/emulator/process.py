@@ -21,6 +21,7 @@ from slipway_local import env_filter
 from slipway_local.emulator.cleanup import remove_docker_resources
 from slipway_local.emulator.credentials_address import remove_network_if_unused
 from slipway_local.paths import PACKAGE_PARENT, usage_file
+from slipway_local.process_end import wait_until_ended
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 60
@@ -160,11 +161,10 @@ def stop_emulator() -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGCONT)  # a suspended one would not hear it
-            try:
-                process.wait(STOP_TIMEOUT_SECONDS)
-            except psutil.TimeoutExpired:
+            if not wait_until_ended(recorded.pid, STOP_TIMEOUT_SECONDS):
                 process.kill()
-                process.wait(STOP_TIMEOUT_SECONDS)
+                if not wait_until_ended(recorded.pid, STOP_TIMEOUT_SECONDS):
+                    raise psutil.TimeoutExpired(STOP_TIMEOUT_SECONDS, recorded.pid)
     for port in _recorded_ports():
         remove_docker_resources(port, data=True)
     remove_network_if_unused()
